@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// Formatter: a record as text. JSON and VPC text are made from the field table; nothing is allocated per record.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "fffa/batch.h"
+#include "fffa/result.h"
+#include "fffa/text.h"
+
+namespace fffa {
+
+// What a format implements. Not thread-safe: one per stage.
+class RecordFormat {
+ public:
+  virtual ~RecordFormat() = default;
+  // The line that opens a file of this format, without newline; empty if it has none.
+  virtual std::string_view header() const { return {}; }
+  // Appends the record's lines to `out`, each ended by a newline. Usually one; a format may give none or several.
+  virtual void append(const FlowRecord& record, std::string& out) = 0;
+};
+
+// By value in a stage; made by StageContext::format(). Movable.
+class Formatter {
+ public:
+  Formatter() = default;
+  explicit Formatter(std::unique_ptr<RecordFormat> format) : format_(std::move(format)) {}
+  std::string_view header() const { return format_->header(); }
+  void append(const FlowRecord& record, std::string& out) const { format_->append(record, out); }
+  // The record's text without the last newline; valid until the next call.
+  std::string_view operator()(const FlowRecord& record) {
+    line_.clear();
+    format_->append(record, line_);
+    if (!line_.empty()) line_.pop_back();
+    return line_;
+  }
+
+ private:
+  std::unique_ptr<RecordFormat> format_;
+  std::string line_;
+};
+
+// One JSON object a line: every field of the table, in its order; `labels` at the end where there are any. Invalid UTF-8 is replaced (U+FFFD).
+std::unique_ptr<RecordFormat> make_json_format(const TextTable& texts);
+
+// AWS's default format (version 2).
+inline constexpr std::string_view kVpcDefaultFormat =
+    "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} ${bytes} ${start} ${end} ${action} "
+    "${log-status}";
+enum class EniAddress : std::uint8_t {
+  packet,   // srcaddr/dstaddr as the packet carried them
+  primary,  // the interface's primary address on its own side, as AWS does
+};
+struct VpcFormatOptions {
+  std::string log_format{kVpcDefaultFormat};  // any AWS format string
+  EniAddress eni_address = EniAddress::packet;
+  std::string account_id;  // overrides what records carry; empty: the record's, else `unknown`
+};
+// What only an interface can say: no traffic, or some of it lost, from `start` to `end` (Unix seconds, inclusive).
+enum class LogStatus : std::uint8_t { ok, nodata, skipdata };
+
+// VPC Flow Log text: a record gives an ACCEPT line, a REJECT line, or both.
+class VpcFormat : public RecordFormat {
+ public:
+  // For primary addresses (EniAddress::primary) and identity of the interfaces of the batch that follows. Cheap; call once a batch.
+  virtual void interfaces(const Batch& batch) = 0;
+  // A NODATA or SKIPDATA line.
+  virtual void append_status(const InterfaceStatus& interface, LogStatus status, std::int64_t start, std::int64_t end, std::string& out) = 0;
+};
+// An error names the token of log_format that AWS does not know, and the nearest that it does.
+Result<std::unique_ptr<VpcFormat>> make_vpc_format(const TextTable& texts, VpcFormatOptions options = {});
+
+// A field id in AWS's spelling ("srcaddr"), for schema and completion: nullptr-terminated by an empty view; the newest version known is 11.
+bool is_vpc_field(std::string_view id) noexcept;
+
+}  // namespace fffa

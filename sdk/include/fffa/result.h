@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// Result<T>: a value or an Error, never ignored. Exceptions are for bugs only.
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+namespace fffa {
+
+// What the runtime does about an error that a sink returns; elsewhere only the text matters.
+enum class Disposition : std::uint8_t {
+  retry,   // the batch was not taken: the same batch is offered again after a pause
+  reject,  // this batch will never be taken: the sink's on_reject decides (hold, drop)
+  fatal,   // the stage cannot go on: it is stopped and rebuilt by the runtime, or ends the run
+};
+
+// One error for its reader: operation, object and cause are in `message` ("open /x/y: Permission denied").
+struct Error {
+  std::string message;
+  Disposition disposition = Disposition::fatal;
+  int system_errno = 0;  // errno where a system call failed, else 0
+};
+
+// Either a T or an Error. Cheap to move; not thread-safe.
+template <typename T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}
+  bool ok() const noexcept { return state_.index() == 0; }
+  explicit operator bool() const noexcept { return ok(); }
+  T& value() & { return std::get<0>(state_); }
+  const T& value() const& { return std::get<0>(state_); }
+  T&& value() && { return std::get<0>(std::move(state_)); }
+  T& operator*() & { return value(); }
+  const T& operator*() const& { return value(); }
+  T* operator->() { return &value(); }
+  const T* operator->() const { return &value(); }
+  Error& error() { return std::get<1>(state_); }
+  const Error& error() const { return std::get<1>(state_); }
+
+ private:
+  std::variant<T, Error> state_;
+};
+
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  Result() = default;
+  Result(Error error) : error_(std::move(error)), failed_(true) {}
+  bool ok() const noexcept { return !failed_; }
+  explicit operator bool() const noexcept { return ok(); }
+  Error& error() { return error_; }
+  const Error& error() const { return error_; }
+
+ private:
+  Error error_;
+  bool failed_ = false;
+};
+
+// Makers. `what` names the operation and its object.
+Error retry(std::string_view what);
+Error reject(std::string_view what);
+Error fail(std::string_view what);
+// fail() with the text of `error_number` appended: "open /x/y: No space left on device".
+Error system_error(std::string_view what, int error_number = errno, Disposition disposition = Disposition::fatal);
+
+}  // namespace fffa
