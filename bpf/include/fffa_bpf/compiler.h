@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* What differs between clang -target bpf and the host compilers (C11 and C++), and nothing else. */
+#ifndef FFFA_BPF_COMPILER_H
+#define FFFA_BPF_COMPILER_H
+
+#include <linux/types.h>
+
+#define FFFA_INLINE static inline __attribute__((always_inline, unused))
+#define FFFA_NOINLINE static __attribute__((noinline, unused))
+#define fffa_likely(x) __builtin_expect(!!(x), 1)
+#define fffa_unlikely(x) __builtin_expect(!!(x), 0)
+
+#ifdef __cplusplus
+#define FFFA_ASSERT(condition) static_assert(condition, #condition)
+#else
+#define FFFA_ASSERT(condition) _Static_assert(condition, #condition)
+#endif
+/* The layout of what two compilers share is fixed: every member's offset and every struct's size. */
+#define FFFA_AT(type, member, offset) FFFA_ASSERT(__builtin_offsetof(struct type, member) == (offset))
+#define FFFA_SIZE(type, size) FFFA_ASSERT(sizeof(struct type) == (size))
+
+#ifdef __bpf__
+/* The verifier proves every access, and packet and map memory may be read unaligned on the supported machines. */
+#define fffa_load16(p) (*(const __u16 *)(p))
+#define fffa_load32(p) (*(const __u32 *)(p))
+#define fffa_load64(p) (*(const __u64 *)(p))
+#define FFFA_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
+#define FFFA_WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
+/* Hides a value's history, so that clang cannot undo a bounds check that the verifier needs to see. */
+#define FFFA_OPAQUE(x) __asm__ volatile("" : "+r"(x))
+#else
+FFFA_INLINE __u16 fffa_load16(const void *p)
+{
+	__u16 v;
+	__builtin_memcpy(&v, p, sizeof v);
+	return v;
+}
+FFFA_INLINE __u32 fffa_load32(const void *p)
+{
+	__u32 v;
+	__builtin_memcpy(&v, p, sizeof v);
+	return v;
+}
+FFFA_INLINE __u64 fffa_load64(const void *p)
+{
+	__u64 v;
+	__builtin_memcpy(&v, p, sizeof v);
+	return v;
+}
+#define FFFA_READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define FFFA_WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
+#define FFFA_OPAQUE(x) (void)(x)
+#endif
+
+/* Big-endian (as on the wire) to the machine's order; every supported machine is little-endian. */
+FFFA_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+#define fffa_be16(p) __builtin_bswap16(fffa_load16(p))
+#define fffa_be32(p) __builtin_bswap32(fffa_load32(p))
+#define fffa_be64(p) __builtin_bswap64(fffa_load64(p))
+
+#endif
