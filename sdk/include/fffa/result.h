@@ -16,6 +16,7 @@ enum class Disposition : std::uint8_t {
   retry,   // the batch was not taken: the same batch is offered again after a pause
   reject,  // this batch will never be taken: the sink's on_reject decides (hold, drop)
   fatal,   // the stage cannot go on: it is stopped and rebuilt by the runtime, or ends the run
+  unavailable,  // this machine does not allow it: a privilege or a kernel feature is missing. A source that cannot start so ends the run with exit code 3
 };
 
 // One error for its reader: operation, object and cause are in `message` ("open /x/y: Permission denied").
@@ -66,6 +67,7 @@ class [[nodiscard]] Result<void> {
 Error retry(std::string_view what);
 Error reject(std::string_view what);
 Error fail(std::string_view what);
+Error unavailable(std::string_view what);
 // fail() with the text of `error_number` appended: "open /x/y: No space left on device".
 Error system_error(std::string_view what, int error_number = errno, Disposition disposition = Disposition::fatal);
 
