@@ -51,3 +51,30 @@ function(fffa_fuzz name)
            WORKING_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR})
   set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT ${timeout})
 endfunction()
+
+# fffa_vm_test(NAME SCRIPT file [FILES file[:guest path]...] [MODULES kernel modules...] [KERNELS series...] [SECONDS n]):
+# runs SCRIPT as root in a virtual machine with each of Debian's kernels (default 6.1 and 6.12), as tests/vm/run describes. The ctest
+# tests are vm.NAME.SERIES, labelled vm. FILES may hold generator expressions ($<TARGET_FILE:fffa>:/opt/fffa/bin/fffa); the guest's
+# /work/series names the kernel.
+function(fffa_vm_test name)
+  cmake_parse_arguments(arg "" "SCRIPT;SECONDS" "FILES;MODULES;KERNELS" ${ARGN})
+  if(NOT BUILD_TESTING)
+    return()
+  endif()
+  if(NOT arg_KERNELS)
+    set(arg_KERNELS 6.1 6.12)
+  endif()
+  if(NOT arg_SECONDS)
+    set(arg_SECONDS 300)
+  endif()
+  math(EXPR timeout "${arg_SECONDS} + 120")   # what fetching the kernel and packing the guest may take besides
+  list(JOIN arg_MODULES " " modules)
+  cmake_path(ABSOLUTE_PATH arg_SCRIPT)
+  foreach(kernel ${arg_KERNELS})
+    file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/series-${kernel} CONTENT "${kernel}\n")
+    add_test(NAME vm.${name}.${kernel}
+             COMMAND ${fffa_SOURCE_DIR}/tests/vm/run -t ${arg_SECONDS} -m "${modules}" ${kernel} ${arg_SCRIPT} ${arg_FILES}
+                     ${CMAKE_CURRENT_BINARY_DIR}/series-${kernel}:/work/series)
+    set_tests_properties(vm.${name}.${kernel} PROPERTIES LABELS vm TIMEOUT ${timeout} PROCESSORS 2)
+  endforeach()
+endfunction()
