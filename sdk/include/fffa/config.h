@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Config binding. Declare a struct, bind its fields once; parsing, validation, "did you mean", JSON Schema and `fffa plugins describe` follow.
+// Config binding. Declare a struct, bind its fields once; parsing, validation, "did you mean", JSON Schema and
+// `fffa plugins describe` follow.
 //
 //   struct Config {
 //     std::string host;                       // a std::string, path or Secret without a default must be given
@@ -9,52 +10,32 @@
 //     std::map<std::string, std::string> labels;
 //     std::optional<Tls> tls;                 // a struct bound likewise
 //   };
-//   FFFA_CONFIG(Config, (host, "collector"), (port, "UDP port", fffa::range(1, 65535)), (timeout, "per message"), ...)
+//   FFFA_CONFIG(Config, (host, "collector"), (port, "UDP port", fffa::range(1, 65535)), (timeout, "per message"),
+//   ...)
 //
 //   enum class Mode { interval, cumulative };
-//   FFFA_ENUM(Mode, (interval, "interval", "what happened since the last record"), (cumulative, "cumulative", "totals so far"))
+//   FFFA_ENUM(Mode, (interval, "interval", "what happened since the last record"), (cumulative, "cumulative",
+//   "totals so far"))
 //
-// Scalars: bool, integers, double, std::string, std::filesystem::path, std::chrono::nanoseconds (`250ms`, `5s`, `5m`, `1h`, `7d`), ByteSize (`75MB`,
-// `16MiB`), Secret, enums. Containers: std::optional, std::vector, std::map<std::string, T>. Nested structs. std::variant of bound structs, each with a
-// `static constexpr std::string_view kType`, chosen by their key `type`. Attributes after the doc line: fffa::range(min, max), fffa::required,
-// fffa::may_be_empty.
+// Scalars: bool, integers, double, std::string, std::filesystem::path, std::chrono::nanoseconds (`250ms`, `5s`,
+// `5m`, `1h`, `7d`), ByteSize (`75MB`, `16MiB`), Secret, enums. Containers: std::optional, std::vector,
+// std::map<std::string, T>. Nested structs. std::variant of bound structs, each with a `static constexpr
+// std::string_view kType`, chosen by their key `type`. Attributes after the doc line: fffa::range(min, max),
+// fffa::required, fffa::may_be_empty.
 #pragma once
 
-#include <cstdint>
 #include <string>
-#include <utility>
 
 #include "fffa/config_node.h"
+#include "fffa/config_types.h"
+#include "fffa/detail/config_bind.h"
 #include "fffa/detail/config_macros.h"
 #include "fffa/schema.h"
 
 namespace fffa {
 
-// A number of bytes.
-struct ByteSize {
-  std::uint64_t bytes = 0;
-  friend bool operator==(const ByteSize&, const ByteSize&) = default;
-};
-
-// Text that is never printed.
-class Secret {
- public:
-  Secret() = default;
-  explicit Secret(std::string value) : value_(std::move(value)) {}
-  const std::string& reveal() const noexcept { return value_; }
-  bool empty() const noexcept { return value_.empty(); }
-
- private:
-  std::string value_;
-};
-
-}  // namespace fffa
-
-#include "fffa/detail/config_bind.h"
-
-namespace fffa {
-
-// Reads `node` into a T; what is wrong goes to `diagnostics` with its place, `path` being the key path of `node`. False if anything was wrong.
+// Reads `node` into a T; what is wrong goes to `diagnostics` with its place, `path` being the key path of `node`.
+// False if anything was wrong.
 template <typename T>
 bool read_config(const ConfigNode& node, const std::string& path, T& config, Diagnostics& diagnostics) {
   return detail::read_value(node, path, config, diagnostics);

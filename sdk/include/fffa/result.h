@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <exception>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,10 +14,11 @@ namespace fffa {
 
 // What the runtime does about an error that a sink returns; elsewhere only the text matters.
 enum class Disposition : std::uint8_t {
-  retry,   // the batch was not taken: the same batch is offered again after a pause
-  reject,  // this batch will never be taken: the sink's on_reject decides (hold, drop)
-  fatal,   // the stage cannot go on: it is stopped and rebuilt by the runtime, or ends the run
-  unavailable,  // this machine does not allow it: a privilege or a kernel feature is missing. A source that cannot start so ends the run with exit code 3
+  retry,        // the batch was not taken: the same batch is offered again after a pause
+  reject,       // this batch will never be taken: the sink's on_reject decides (hold, drop)
+  fatal,        // the stage cannot go on: it is stopped and rebuilt by the runtime, or ends the run
+  unavailable,  // this machine does not allow it: a privilege or a kernel feature is missing. A source that cannot
+                // start so ends the run with exit code 3
 };
 
 // One error for its reader: operation, object and cause are in `message` ("open /x/y: Permission denied").
@@ -61,6 +63,19 @@ class [[nodiscard]] Result<void> {
  private:
   Error error_;
   bool failed_ = false;
+};
+
+// How a constructor says that it cannot do its work, since it returns nothing: throw
+// fffa::Failure(system_error("open /x/y")). The host gets the error as it is, disposition included. Everywhere else
+// return the error.
+class Failure : public std::exception {
+ public:
+  explicit Failure(Error error) : error_(std::move(error)) {}
+  const char* what() const noexcept override { return error_.message.c_str(); }
+  const Error& error() const noexcept { return error_; }
+
+ private:
+  Error error_;
 };
 
 // Makers. `what` names the operation and its object.
