@@ -60,13 +60,11 @@ build() {
   local command=(as_owner cmake --build "$repo/build/$preset" --parallel "$(nproc)" --target "$@")
   if [ -t 1 ]; then "${command[@]}"; return; fi
   log=$(mktemp)
-  "${command[@]}" >"$log" 2>&1 &
-  local pid=$! shown=$SECONDS
-  while kill -0 $pid 2>/dev/null; do
-    sleep 1
-    if (( SECONDS - shown >= 30 )); then shown=$SECONDS; tail -n 1 "$log" | cut -c1-120; fi
-  done
-  wait $pid || status=$?
+  local shown=$SECONDS line
+  "${command[@]}" 2>&1 </dev/null | while IFS= read -r line; do
+    printf '%s\n' "$line"
+    if (( SECONDS - shown >= 30 )); then shown=$SECONDS; printf '%.120s\n' "$line" >&2; fi
+  done >"$log" || status=$?
   if [ $status != 0 ]; then
     grep -E -A 15 '^FAILED|error:|Error ' "$log" | head -n 80 >&2 || tail -n 40 "$log" >&2
     rm -f "$log"
