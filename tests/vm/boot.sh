@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # SPDX-License-Identifier: MIT
 # What every test in a virtual machine relies on: the right kernel with BTF, veth pairs between namespaces, clsact, nf_tables.
 set -euo pipefail
