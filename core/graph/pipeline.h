@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Pipeline: the checked graph as data. Made by graph/ from a configuration, drawn by the CLI, run by runtime/. No threads, no I/O.
+// Pipeline: the checked graph as data. Made by graph/ from a configuration, drawn by the CLI, run by runtime/. No
+// threads, no I/O.
 #pragma once
 
 #include <chrono>
@@ -19,22 +20,23 @@ enum class OnReject : std::uint8_t { hold, drop };
 
 // One input of a stage.
 struct Edge {
-  std::size_t from = 0;           // index in Pipeline::stages
+  std::size_t from = 0;  // index in Pipeline::stages
   OnFull on_full = OnFull::block;
-  std::size_t capacity = 65536;   // bound on queued records (`queue` of the stage or input)
+  std::size_t capacity = 65536;  // bound on queued records (`queue` of the stage or input)
   Location at;
 };
 
 struct StageSpec {
-  std::string id;                 // unique over all kinds
+  std::string id;  // unique over all kinds
   StageKind kind{};
   std::string type;
   const StageType* stage_type = nullptr;  // never null in a checked pipeline
-  ConfigNode options;             // the stage's own options, without type, inputs, on_reject, queue
-  std::vector<Edge> inputs;       // empty for sources
+  ConfigNode options;                     // the stage's own options, without type, inputs, on_reject, queue
+  std::vector<Edge> inputs;               // empty for sources
   OnReject on_reject = OnReject::hold;    // sinks
-  bool stamps = false;            // source or aggregator with a way to a sink that passes no other aggregator: the runtime numbers its records
-  Location at;                    // of the id
+  bool stamps = false;  // source or aggregator with a way to a sink that passes no other aggregator: the runtime
+                        // numbers its records
+  Location at;          // of the id
 };
 
 struct Settings {

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#include <cstdio>
+
+#include "cli/commands.h"
+#include "cli/session.h"
+#include "cli/table.h"
+#include "config/yaml.h"
+
+namespace fffa::core {
+namespace {
+
+std::string number_text(double number) {
+  std::string text = std::to_string(number);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
+std::string range_text(const Schema& schema) {
+  constexpr double kLargest = 9007199254740992.0;  // what is larger is the type's own bound, rounded
+  const std::string unit = schema.kind == Schema::Kind::duration ? "s" : "";
+  const bool low = schema.minimum && *schema.minimum > -kLargest;
+  const bool high = schema.maximum && *schema.maximum < kLargest;
+  if (low && high) return ", " + number_text(*schema.minimum) + unit + " to " + number_text(*schema.maximum) + unit;
+  if (low && *schema.minimum != 0) return ", at least " + number_text(*schema.minimum) + unit;
+  return high ? ", at most " + number_text(*schema.maximum) + unit : "";
+}
+
+// An option, and those inside it, under the key that one would write.
+void add_rows(const Schema& schema, const std::string& prefix, std::vector<std::vector<std::string>>& rows) {
+  for (const auto& option : schema.options) {
+    const Schema& inner = option.schema;
+    const std::string key = join_path(prefix, option.name);
+    const std::string default_text = option.required ? "required" : option.default_text;
+    rows.push_back({key, type_name(inner) + range_text(inner), default_text, option.doc});
+    for (const auto& choice : inner.choices) {
+      if (choice.schema.empty())
+        rows.push_back({"", "  " + choice.name, "", choice.doc});
+      else
+        add_rows(choice.schema.front(), key + "(" + choice.name + ")", rows);
+    }
+    add_rows(inner, key, rows);
+    if (!inner.element.empty()) add_rows(inner.element.front(), key + "[]", rows);
+  }
+}
+
+}  // namespace
+
+ExitCode command_plugins_list(const CommonOptions& common) {
+  Session session(common, {});
+  std::vector<std::vector<std::string>> rows;
+  for (const StageType* type : all_types(session.plugins())) {
+    rows.push_back(
+        {kind_name(type->kind), type->name, type->summary, session.plugins().owner(type->name)->file.string()});
+  }
+  std::fputs(format_table({"KIND", "TYPE", "SUMMARY", "LIBRARY"}, rows).c_str(), stdout);
+  session.warn_of_broken_plugins();
+  return ExitCode::ok;
+}
+
+ExitCode command_plugins_describe(const CommonOptions& common, const std::string& name) {
+  Session session(common, {});
+  Plugins& plugins = session.plugins();
+  const StageType* type = plugins.find(name);
+  if (type == nullptr) {
+    const std::string why = plugins.why_missing(name);
+    const std::string near = nearest(name, plugins.names());
+    const std::string hint = !why.empty()   ? ": " + why
+                             : near.empty() ? "; `fffa plugins` lists them"
+                                            : "; did you mean `" + near + "`?";
+    std::fprintf(stderr, "fffa plugins describe: there is no `%s`%s\n", name.c_str(), hint.c_str());
+    return ExitCode::usage;
+  }
+  const LoadedPlugin& plugin = *plugins.owner(name);
+  const char* version = plugin.descriptor->version;
+  std::printf("%s: %s\n%s%s%s, from %s\n", type->name, type->summary, kind_name(type->kind),
+              version != nullptr && *version != 0 ? " " : "", version != nullptr ? version : "", plugin.file.c_str());
+  std::vector<std::vector<std::string>> rows;
+  add_rows(type->schema(), "", rows);
+  if (!rows.empty()) std::printf("\n%s", format_table({"OPTION", "TYPE", "DEFAULT", "WHAT IT IS"}, rows).c_str());
+  return ExitCode::ok;
+}
+
+}  // namespace fffa::core

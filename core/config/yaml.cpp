@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MIT
+#include "config/yaml.h"
+
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
+#include <yaml-cpp/parser.h>
+
+#include <algorithm>
+#include <istream>
+#include <map>
+#include <streambuf>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+namespace fffa::core {
+namespace {
+
+// Stops the parser: the document exceeds a limit, or there is a second one.
+struct Stop {
+  Location at;
+  std::string message;
+  std::string hint;
+};
+
+// Builds the tree from the parser's events. The node API would expand aliases without bound and keep only the last
+// of two equal keys.
+class Builder final : public YAML::EventHandler {
+ public:
+  Builder(const YamlOrigin& origin, Diagnostics& diagnostics, const YamlLimits& limits)
+      : origin_(origin), diagnostics_(diagnostics), limits_(limits) {}
+
+  std::optional<ConfigNode> take() && { return std::move(root_); }
+
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    if (documents_++ > 0)
+      throw Stop{place(mark), "a second YAML document", "one document a file: name several files instead"};
+  }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    ConfigNode node;
+    node.at = place(mark);
+    if (!begin_value(node.at, "")) return;
+    finish(std::move(node), anchor, 1, 0);
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override;
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override;
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    open(ConfigNode::Kind::list, mark, tag, anchor);
+  }
+  void OnSequenceEnd() override { close(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    open(ConfigNode::Kind::map, mark, tag, anchor);
+  }
+  void OnMapEnd() override { close(); }
+
+ private:
+  // A list or map that is being read.
+  struct Frame {
+    ConfigNode node;
+    YAML::anchor_t anchor = YAML::NullAnchor;
+    std::size_t nodes_before = 0;
+    std::size_t text_before = 0;
+    bool is_key = false;      // it stands where a key should: read, and dropped
+    bool expects_key = true;  // map: the next scalar is a key
+    bool dropped = false;     // map: the value of the current key is left out
+    std::string key;
+    Location key_at;
+    std::unordered_set<std::string> keys;
+  };
+  // What an anchor names. Without a node it is still open: an alias to it would be a cycle.
+  struct Anchored {
+    std::optional<ConfigNode> node;
+    std::size_t nodes = 0;
+    std::size_t text = 0;
+  };
+
+  const YamlOrigin& origin_;
+  Diagnostics& diagnostics_;
+  const YamlLimits& limits_;
+  std::vector<Frame> stack_;
+  std::optional<ConfigNode> root_;
+  std::map<YAML::anchor_t, Anchored> anchors_;
+  std::size_t nodes_ = 0;
+  std::size_t anchored_nodes_ = 0;
+  std::size_t text_ = 0;
+  int documents_ = 0;
+
+  Location place(const YAML::Mark& mark) const {
+    const auto line = static_cast<std::uint32_t>(std::max(mark.line, 0));
+    const auto column = static_cast<std::uint32_t>(std::max(mark.column, 0));
+    return {origin_.file, origin_.line + line, line == 0 ? origin_.column + column : column + 1};
+  }
+  std::string path() const;
+  void count(std::size_t nodes, std::size_t text, const Location& at);
+  void check_tag(const std::string& tag, const Location& at);
+  bool begin_value(const Location& at, std::string_view what);
+  void read_key(const Location& at, const std::string& value, bool quoted);
+  void open(ConfigNode::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor);
+  void close();
+  void finish(ConfigNode node, YAML::anchor_t anchor, std::size_t nodes, std::size_t text);
+};
+
+std::size_t height(const ConfigNode& node) {
+  std::size_t inner = 0;
+  for (const auto& item : node.items) inner = std::max(inner, height(item));
+  for (const auto& entry : node.entries) inner = std::max(inner, height(entry.value));
+  return node.kind == ConfigNode::Kind::list || node.kind == ConfigNode::Kind::map ? inner + 1 : 0;
+}
+
+// The key path of the value that comes next.
+std::string Builder::path() const {
+  std::string result;
+  for (const auto& frame : stack_) {
+    if (frame.node.kind == ConfigNode::Kind::list) {
+      result += "[" + std::to_string(frame.node.items.size()) + "]";
+    } else if (!frame.expects_key) {
+      result = join_path(result, frame.key);
+    }
+  }
+  return result;
+}
+
+void Builder::count(std::size_t nodes, std::size_t text, const Location& at) {
+  nodes_ += nodes;
+  text_ += text;
+  if (nodes_ > limits_.nodes) {
+    throw Stop{at, "more than " + std::to_string(limits_.nodes) + " values, aliases expanded", ""};
+  }
+  if (text_ > limits_.text) {
+    throw Stop{at, "more than " + std::to_string(limits_.text >> 20) + " MiB of text, aliases expanded", ""};
+  }
+}
+
+void Builder::check_tag(const std::string& tag, const Location& at) {
+  if (tag.empty() || tag == "?" || tag == "!") return;
+  diagnostics_.add({at, path(), "tags such as `" + tag + "` are not supported", "leave the tag out"});
+}
+
+// True if a value belongs here. Where a key belongs, reports `what` (empty: a missing key) and takes the pair out.
+bool Builder::begin_value(const Location& at, std::string_view what) {
+  count(1, 0, at);
+  if (stack_.empty() || stack_.back().node.kind != ConfigNode::Kind::map || !stack_.back().expects_key) return true;
+  Frame& frame = stack_.back();
+  diagnostics_.add(
+      {at, path(), what.empty() ? "a key is missing" : std::string(what) + " as a key", "keys are plain words"});
+  frame.expects_key = false;
+  frame.dropped = true;
+  frame.key = "?";
+  return false;
+}
+
+void Builder::read_key(const Location& at, const std::string& value, bool quoted) {
+  Frame& frame = stack_.back();
+  const std::string parent = path();
+  frame.expects_key = false;
+  frame.dropped = true;
+  frame.key = value;
+  frame.key_at = at;
+  if (value == "<<" && !quoted) {
+    diagnostics_.add(
+        {at, parent, "merge keys (`<<`) are not supported", "merge several files instead: fffa run a.yaml b.yaml"});
+  } else if (!frame.keys.insert(value).second) {
+    const auto* first = &frame.node.entries.front();
+    for (const auto& entry : frame.node.entries) {
+      if (entry.key == value) first = &entry;
+    }
+    diagnostics_.add({at, join_path(parent, value), "duplicate key, first at " + to_string(first->key_at), ""});
+  } else {
+    frame.dropped = false;
+  }
+}
+
+void Builder::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       const std::string& value) {
+  const Location at = place(mark);
+  check_tag(tag, at);
+  const bool quoted = tag == "!";
+  if (!stack_.empty() && stack_.back().node.kind == ConfigNode::Kind::map && stack_.back().expects_key) {
+    count(1, value.size(), at);
+    if (anchor != YAML::NullAnchor)
+      anchors_[anchor] = {ConfigNode{ConfigNode::Kind::scalar, value, quoted, false, at, {}, {}}, 1, value.size()};
+    return read_key(at, value, quoted);
+  }
+  count(1, value.size(), at);
+  ConfigNode node;
+  node.kind = ConfigNode::Kind::scalar;
+  node.value = value;
+  node.quoted = quoted;
+  node.at = at;
+  finish(std::move(node), anchor, 1, value.size());
+}
+
+void Builder::OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) {
+  const Location at = place(mark);
+  const auto found = anchors_.find(anchor);
+  if (found == anchors_.end()) throw Stop{at, "alias of an unknown anchor", ""};
+  if (!found->second.node)
+    throw Stop{at, "alias to a value that it is itself part of", "a configuration cannot contain itself"};
+  if (!begin_value(at, "an alias")) return;
+  const Anchored& target = found->second;
+  count(target.nodes - 1, target.text, at);
+  if (stack_.size() + height(*target.node) > limits_.depth) {
+    throw Stop{at, "lists and maps nested deeper than " + std::to_string(limits_.depth), ""};
+  }
+  finish(*target.node, YAML::NullAnchor, target.nodes, target.text);
+}
+
+void Builder::open(ConfigNode::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+  const Location at = place(mark);
+  check_tag(tag, at);
+  if (stack_.size() >= limits_.depth) {
+    throw Stop{at, "lists and maps nested deeper than " + std::to_string(limits_.depth), ""};
+  }
+  Frame frame;
+  frame.nodes_before = nodes_;
+  frame.text_before = text_;
+  frame.is_key = !begin_value(at, kind == ConfigNode::Kind::map ? "a map" : "a list");
+  frame.node.kind = kind;
+  frame.node.at = at;
+  frame.anchor = anchor;
+  if (anchor != YAML::NullAnchor) anchors_[anchor] = {};
+  stack_.push_back(std::move(frame));
+}
+
+void Builder::close() {
+  Frame frame = std::move(stack_.back());
+  stack_.pop_back();
+  if (frame.is_key) return;
+  finish(std::move(frame.node), frame.anchor, nodes_ - frame.nodes_before, text_ - frame.text_before);
+}
+
+// Puts a complete value where it belongs.
+void Builder::finish(ConfigNode node, YAML::anchor_t anchor, std::size_t nodes, std::size_t text) {
+  if (anchor != YAML::NullAnchor) {
+    anchored_nodes_ += nodes;  // each anchor keeps a copy: nested ones would multiply
+    if (anchored_nodes_ > limits_.nodes)
+      throw Stop{node.at, "more than " + std::to_string(limits_.nodes) + " values with anchors", ""};
+    anchors_[anchor] = {node, nodes, text};
+  }
+  if (stack_.empty()) {
+    root_ = std::move(node);
+    return;
+  }
+  Frame& frame = stack_.back();
+  if (frame.node.kind == ConfigNode::Kind::list) {
+    frame.node.items.push_back(std::move(node));
+    return;
+  }
+  frame.expects_key = true;
+  if (!frame.dropped) frame.node.entries.push_back({frame.key, frame.key_at, std::move(node)});
+}
+
+// Lets the parser read the text where it is.
+class TextBuffer final : public std::streambuf {
+ public:
+  explicit TextBuffer(std::string_view text) {
+    char* begin = const_cast<char*>(text.data());  // a get area is never written to
+    setg(begin, begin, begin + text.size());
+  }
+};
+
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+}  // namespace
+
+std::optional<ConfigNode> parse_yaml(std::string_view text, const YamlOrigin& origin, Diagnostics& diagnostics,
+                                     const YamlLimits& limits) {
+  if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
+  TextBuffer buffer(text);
+  std::istream stream(&buffer);
+  Diagnostics found;  // dropped if the text turns out to be no YAML: what was found then is rarely what was meant
+  Builder builder(origin, found, limits);
+  const auto place = [&](const YAML::Mark& mark) {
+    const auto line = static_cast<std::uint32_t>(std::max(mark.line, 0));
+    const auto column = static_cast<std::uint32_t>(std::max(mark.column, 0));
+    return Location{origin.file, origin.line + line, line == 0 ? origin.column + column : column + 1};
+  };
+  try {
+    YAML::Parser parser(stream);
+    while (parser.HandleNextDocument(builder)) {
+    }
+  } catch (const Stop& stop) {
+    diagnostics.add({stop.at, "", stop.message, stop.hint});
+    return std::nullopt;
+  } catch (const YAML::Exception& error) {
+    diagnostics.add({place(error.mark), "", "not valid YAML: " + error.msg, ""});
+    return std::nullopt;
+  }
+  for (const auto& one : found.all()) diagnostics.add(one);
+  auto root = std::move(builder).take();
+  if (!root) {
+    root.emplace();
+    root->at = {origin.file, origin.line, origin.column};
+  }
+  return root;
+}
+
+std::string shown(const ConfigNode& value) {
+  using Kind = ConfigNode::Kind;
+  if (value.kind == Kind::null) return "nothing";
+  if (value.kind == Kind::list) return "a list";
+  if (value.kind == Kind::map) return "a mapping";
+  if (value.secret) return "a substituted value (not shown)";
+  constexpr std::size_t kMost = 60;
+  std::string text;
+  for (const char c : value.value.substr(0, kMost)) text += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+  return "`" + text + (value.value.size() > kMost ? "..." : "") + "`";
+}
+
+std::string join_path(std::string_view path, std::string_view key) {
+  return path.empty() ? std::string(key) : std::string(path) + "." + std::string(key);
+}
+
+}  // namespace fffa::core

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// What stands beside the sections and around a stage's own options: the host's part of the configuration, bound like a
+// plugin's.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "fffa/config.h"
+#include "graph/pipeline.h"
+
+namespace fffa::core {
+
+inline constexpr std::uint32_t kMostQueued = 100'000'000;
+
+FFFA_ENUM(OnFull, (block, "block", "wait for room: the source reads later, nothing is lost"),
+          (drop, "drop", "give the batch up, and count it as lost"))
+FFFA_ENUM(OnReject, (hold, "hold", "offer the batch again until it is taken: what comes behind it waits"),
+          (drop, "drop", "give the batch up, and count it as lost"))
+
+struct MetricsOptions {
+  std::string listen = "127.0.0.1:9464";
+};
+FFFA_CONFIG(MetricsOptions, (listen, "address and port of the Prometheus endpoint; \"\" for none", fffa::may_be_empty))
+
+// Top level.
+struct SettingsOptions {
+  std::chrono::nanoseconds shutdown_timeout = std::chrono::seconds(30);
+  MetricsOptions metrics;
+  std::uint32_t threads = 2;
+};
+FFFA_CONFIG(SettingsOptions,
+            (shutdown_timeout, "how long a stopping run may take to deliver what it has",
+             fffa::range(std::chrono::seconds(0), std::chrono::hours(1))),
+            (metrics, "fffa's own metrics"),
+            (threads, "of the pool that runs enrichers and aggregators", fffa::range(1, 256)))
+
+// One entry of `inputs`, where it is more than an id.
+struct InputOptions {
+  std::string from;
+  OnFull on_full = OnFull::block;
+  std::optional<std::uint32_t> queue;
+};
+FFFA_CONFIG(InputOptions, (from, "id of the stage whose output this is"),
+            (on_full, "what happens when the queue is full"),
+            (queue, "most records that wait here (default: the stage's `queue`)", fffa::range(1, kMostQueued)))
+
+// Beside `type` and `inputs` in a stage.
+struct QueueOptions {
+  std::uint32_t queue = 65536;
+};
+FFFA_CONFIG(QueueOptions, (queue, "most records that wait at each input", fffa::range(1, kMostQueued)))
+struct RejectOptions {
+  OnReject on_reject = OnReject::hold;
+};
+FFFA_CONFIG(RejectOptions, (on_reject, "what becomes of a batch that this sink refuses for good"))
+
+// The settings in `root`; the rest of it is left alone.
+Settings read_settings(const ConfigNode& root, Diagnostics& diagnostics);
+
+// A map with those entries of `map` whose keys are options of T: what a binding of T reads. `at` stays.
+template <typename T>
+ConfigNode part_for(const ConfigNode& map) {
+  ConfigNode part;
+  part.kind = ConfigNode::Kind::map;
+  part.at = map.at;
+  for (const auto& option : schema_of<T>().options) {
+    for (const auto& entry : map.entries) {
+      if (entry.key == option.name) part.entries.push_back(entry);
+    }
+  }
+  return part;
+}
+
+}  // namespace fffa::core
