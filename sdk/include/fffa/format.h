@@ -44,12 +44,14 @@ class Formatter {
   std::string line_;
 };
 
-// One JSON object a line: every field of the table, in its order; `labels` at the end where there are any. Invalid UTF-8 is replaced (U+FFFD).
+// One JSON object a line: every field of the table, in its order; `labels` at the end where there are any. Invalid
+// UTF-8 is replaced (U+FFFD).
 std::unique_ptr<RecordFormat> make_json_format(const TextTable& texts);
 
 // AWS's default format (version 2).
 inline constexpr std::string_view kVpcDefaultFormat =
-    "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} ${bytes} ${start} ${end} ${action} "
+    "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} "
+    "${bytes} ${start} ${end} ${action} "
     "${log-status}";
 enum class EniAddress : std::uint8_t {
   packet,   // srcaddr/dstaddr as the packet carried them
@@ -59,22 +61,31 @@ struct VpcFormatOptions {
   std::string log_format{kVpcDefaultFormat};  // any AWS format string
   EniAddress eni_address = EniAddress::packet;
   std::string account_id;  // overrides what records carry; empty: the record's, else `unknown`
+  std::string region;      // likewise; empty: the record's, else `-`
 };
 // What only an interface can say: no traffic, or some of it lost, from `start` to `end` (Unix seconds, inclusive).
 enum class LogStatus : std::uint8_t { ok, nodata, skipdata };
 
-// VPC Flow Log text: a record gives an ACCEPT line, a REJECT line, or both.
+// VPC Flow Log text: a record gives an ACCEPT line, a REJECT line, or both. append() remembers, per flow, refused
+// packets that an earlier window counted as accepted: format a record once (keep the text to try again), with one
+// VpcFormat for all windows.
 class VpcFormat : public RecordFormat {
  public:
-  // For primary addresses (EniAddress::primary) and identity of the interfaces of the batch that follows. Cheap; call once a batch.
+  // For primary addresses (EniAddress::primary) and identity of the interfaces of the batch that follows. Cheap;
+  // call once a batch.
   virtual void interfaces(const Batch& batch) = 0;
   // A NODATA or SKIPDATA line.
-  virtual void append_status(const InterfaceStatus& interface, LogStatus status, std::int64_t start, std::int64_t end, std::string& out) = 0;
+  virtual void append_status(const InterfaceStatus& interface, LogStatus status, std::int64_t start,
+                             std::int64_t end, std::string& out) = 0;
+  // How many flows' memory of refused packets was given up for want of room (65 536 flows): those packets stand in
+  // two lines.
+  virtual std::uint64_t deficits_lost() const noexcept = 0;
 };
 // An error names the token of log_format that AWS does not know, and the nearest that it does.
 Result<std::unique_ptr<VpcFormat>> make_vpc_format(const TextTable& texts, VpcFormatOptions options = {});
 
-// A field id in AWS's spelling ("srcaddr"), for schema and completion: nullptr-terminated by an empty view; the newest version known is 11.
+// A field id in AWS's spelling ("srcaddr"), for schema and completion: nullptr-terminated by an empty view; the
+// newest version known is 11.
 bool is_vpc_field(std::string_view id) noexcept;
 
 }  // namespace fffa

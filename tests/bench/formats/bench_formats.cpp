@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// bench_formats [SECONDS]: records per second and core of each output format, every field set, half of the records
+// IPv6.
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+#include <memory>
+
+#include "fffa/fields.h"
+#include "fffa/format.h"
+#include "sample.h"
+
+namespace {
+
+// CPU time: other programs on the machine do not count.
+double cpu_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
+}
+
+void measure(const char* name, fffa::RecordFormat& format, const std::vector<fffa::FlowRecord>& records,
+             double seconds) {
+  std::string out;
+  std::size_t rounds = 0, bytes = 0;
+  const double start = cpu_seconds();
+  double spent = 0;
+  do {
+    out.clear();
+    for (const auto& record : records) format.append(record, out);
+    bytes += out.size();
+    ++rounds;
+    spent = cpu_seconds() - start;
+  } while (spent < seconds);
+  const double count = static_cast<double>(rounds * records.size());
+  std::printf("%-24s %8.3f M records/s %8.1f ns/record %8.0f bytes/record %8.0f MB/s\n", name, count / spent / 1e6,
+              spent / count * 1e9, static_cast<double>(bytes) / count, static_cast<double>(bytes) / spent / 1e6);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const double seconds = argc > 1 ? std::atof(argv[1]) : 1.0;
+  fffa::TextTable texts;
+  auto records = fffa::bench::samples(texts, 1024);
+  std::printf("sizeof(FlowRecord) %zu, %zu fields\n", sizeof(fffa::FlowRecord), fffa::fields().size());
+  auto json = fffa::make_json_format(texts);
+  measure("json, all fields", *json, records, seconds);
+#ifndef NO_VPC
+  const auto vpc = [&](const char* name, const char* log_format) {
+    auto format = fffa::make_vpc_format(texts, {.log_format = log_format});
+    if (!format) {
+      std::fprintf(stderr, "%s\n", format.error().message.c_str());
+      std::exit(1);
+    }
+    measure(name, **format, records, seconds);
+  };
+  for (auto& record : records) record.present &= ~static_cast<std::uint32_t>(fffa::Has::refused);
+  vpc("vpc, default v2", std::string(fffa::kVpcDefaultFormat).c_str());
+  vpc("vpc, every v5 field",
+      "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} "
+      "${bytes} ${start} ${end} "
+      "${action} ${log-status} ${vpc-id} ${subnet-id} ${instance-id} ${tcp-flags} ${type} ${pkt-srcaddr} "
+      "${pkt-dstaddr} ${region} ${az-id} "
+      "${sublocation-type} ${sublocation-id} ${pkt-src-aws-service} ${pkt-dst-aws-service} ${flow-direction} "
+      "${traffic-path}");
+#endif
+  return 0;
+}
