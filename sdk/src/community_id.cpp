@@ -17,7 +17,7 @@ using Block = std::array<std::uint32_t, 16>;
 // SHA-1 (RFC 3174) of one padded block, which is all that a tuple needs. Not for secrets.
 Digest sha1(const Block& block) noexcept {
   constexpr Digest kStart = {0x67452301, 0xEFCDAB89, 0x98BADCFE, 0x10325476, 0xC3D2E1F0};
-  auto [a, b, c, d, e] = kStart;
+  std::uint32_t a = kStart[0], b = kStart[1], c = kStart[2], d = kStart[3], e = kStart[4];
   Block w = block;
   const auto schedule = [&w](unsigned t) {
     if (t >= 16) w[t & 15] = std::rotl(w[(t + 13) & 15] ^ w[(t + 8) & 15] ^ w[(t + 2) & 15] ^ w[t & 15], 1);

@@ -238,7 +238,7 @@ inline constexpr auto kFields = std::to_array<Field>({
      "VLAN of the outermost tag"},
     {"flow_end_reason", "", text, "", "flow goes on", last, false, [](R r) { return name(end_reason_name(r.flow_end_reason)); },
      "IPFIX flowEndReason: idle timeout, active timeout, end of flow, forced end, lack of resources"},
-    {"cumulative", "", boolean, "", kNever, constant, false, [](R r) { return bool_value(r.cumulative); },
+    {"cumulative", "", boolean, "", kNever, bit_or, false, [](R r) { return bool_value(r.cumulative); },
      "True where the counters run from the flow's beginning instead of the last record"},
     {"incomplete", "", boolean, "", kNever, bit_or, false, [](R r) { return bool_value(r.incomplete); },
      "True where packets of this flow or window are known to be missing"},

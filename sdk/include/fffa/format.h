@@ -75,8 +75,8 @@ class VpcFormat : public RecordFormat {
   // call once a batch.
   virtual void interfaces(const Batch& batch) = 0;
   // A NODATA or SKIPDATA line.
-  virtual void append_status(const InterfaceStatus& interface, LogStatus status, std::int64_t start,
-                             std::int64_t end, std::string& out) = 0;
+  virtual void append_status(const InterfaceStatus& interface, LogStatus status, std::int64_t start, std::int64_t end,
+                             std::string& out) = 0;
   // How many flows' memory of refused packets was given up for want of room (65 536 flows): those packets stand in
   // two lines.
   virtual std::uint64_t deficits_lost() const noexcept = 0;

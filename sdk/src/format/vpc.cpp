@@ -57,16 +57,15 @@ class VpcTextFormat final : public VpcFormat {
     if (accepted.packets != 0) {
       append_line(
           record,
-          {"ACCEPT", accepted.packets, accepted.bytes, record.first_seen, record.last_seen, record.vpc_tcp_flags},
-          out);
+          {"ACCEPT", accepted.packets, accepted.bytes, record.first_seen, record.last_seen, record.vpc_tcp_flags}, out);
     }
     if (!record.has(Has::refused) || record.refused_packets == 0) return;
     const bool timed = record.refused_first_seen != 0;
-    append_line(record,
-                {"REJECT", record.refused_packets, record.refused_bytes,
-                 timed ? record.refused_first_seen : record.first_seen,
-                 timed ? record.refused_last_seen : record.last_seen, record.refused_vpc_tcp_flags},
-                out);
+    append_line(
+        record,
+        {"REJECT", record.refused_packets, record.refused_bytes, timed ? record.refused_first_seen : record.first_seen,
+         timed ? record.refused_last_seen : record.last_seen, record.refused_vpc_tcp_flags},
+        out);
   }
 
   void append_status(const InterfaceStatus& interface, LogStatus status, std::int64_t start, std::int64_t end,
@@ -150,8 +149,7 @@ class VpcTextFormat final : public VpcFormat {
       case VpcToken::vpc: return put_text(out, texts_.view(aws.vpc));
       case VpcToken::subnet: return put_text(out, texts_.view(aws.subnet));
       case VpcToken::instance: return put_text(out, texts_.view(aws.instance));
-      case VpcToken::region:
-        return put_text(out, options_.region.empty() ? texts_.view(aws.region) : options_.region);
+      case VpcToken::region: return put_text(out, options_.region.empty() ? texts_.view(aws.region) : options_.region);
       case VpcToken::az_id: return put_text(out, texts_.view(aws.az_id));
       default: return put(out, "-");
     }

@@ -119,8 +119,7 @@ Result<VpcLayout> parse_log_format(std::string_view log_format) {
     layout.version = std::max(layout.version, field->version);
     layout.outer_addresses |= field->token == VpcToken::pkt_src_addr || field->token == VpcToken::pkt_dst_addr;
   }
-  if (layout.tokens.empty())
-    return fail("log format: names no field; AWS's default begins `${version} ${account-id}`");
+  if (layout.tokens.empty()) return fail("log format: names no field; AWS's default begins `${version} ${account-id}`");
   return layout;
 }
 

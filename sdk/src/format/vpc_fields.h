@@ -52,8 +52,7 @@ struct VpcLayout {
   std::vector<VpcToken> tokens;  // never empty
   std::string header;            // the field ids, one space between
   std::uint8_t version = 2;      // the highest among the fields
-  bool outer_addresses =
-      false;  // srcaddr and dstaddr are the outer packet's: the inner ones have fields of their own
+  bool outer_addresses = false;  // srcaddr and dstaddr are the outer packet's: the inner ones have fields of their own
 };
 
 // Any white space separates tokens. An error says which token is wrong, and the nearest right one.

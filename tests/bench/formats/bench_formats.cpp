@@ -46,9 +46,8 @@ int main(int argc, char** argv) {
   std::printf("sizeof(FlowRecord) %zu, %zu fields\n", sizeof(fffa::FlowRecord), fffa::fields().size());
   auto json = fffa::make_json_format(texts);
   measure("json, all fields", *json, records, seconds);
-#ifndef NO_VPC
   const auto vpc = [&](const char* name, const char* log_format) {
-    auto format = fffa::make_vpc_format(texts, {.log_format = log_format});
+    auto format = fffa::make_vpc_format(texts, {std::string(log_format), {}, {}, {}});
     if (!format) {
       std::fprintf(stderr, "%s\n", format.error().message.c_str());
       std::exit(1);
@@ -64,6 +63,5 @@ int main(int argc, char** argv) {
       "${pkt-dstaddr} ${region} ${az-id} "
       "${sublocation-type} ${sublocation-id} ${pkt-src-aws-service} ${pkt-dst-aws-service} ${flow-direction} "
       "${traffic-path}");
-#endif
   return 0;
 }
