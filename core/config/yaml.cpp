@@ -32,6 +32,8 @@ class Builder final : public YAML::EventHandler {
       : origin_(origin), diagnostics_(diagnostics), limits_(limits) {}
 
   std::optional<ConfigNode> take() && { return std::move(root_); }
+  // Where the last quoted scalar, or what stands before it (its anchor), begins.
+  const YAML::Mark& last_quoted() const noexcept { return last_quoted_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
     if (documents_++ > 0)
@@ -89,6 +91,7 @@ class Builder final : public YAML::EventHandler {
   std::size_t anchored_nodes_ = 0;
   std::size_t text_ = 0;
   int documents_ = 0;
+  YAML::Mark last_quoted_ = YAML::Mark::null_mark();
 
   Location place(const YAML::Mark& mark) const {
     const auto line = static_cast<std::uint32_t>(std::max(mark.line, 0));
@@ -180,6 +183,7 @@ void Builder::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anc
   const Location at = place(mark);
   check_tag(tag, at);
   const bool quoted = tag == "!";
+  if (quoted) last_quoted_ = mark;
   if (!stack_.empty() && stack_.back().node.kind == ConfigNode::Kind::map && stack_.back().expects_key) {
     count(1, value.size(), at);
     if (anchor != YAML::NullAnchor)
@@ -264,6 +268,22 @@ class TextBuffer final : public std::streambuf {
   }
 };
 
+// yaml-cpp lets the text end inside quotes, if with a newline: false for that.
+bool is_closed(std::string_view text) {
+  while (text.starts_with('&') || text.starts_with('!')) {  // properties of the scalar
+    text.remove_prefix(std::min(text.find_first_of(" \t\n"), text.size()));
+    text.remove_prefix(std::min(text.find_first_not_of(" \t\n"), text.size()));
+  }
+  if (!text.starts_with('"') && !text.starts_with('\'')) return true;
+  const char quote = text.front();
+  for (std::size_t i = 1; i < text.size(); ++i) {
+    const bool doubled = quote == '\'' && text.substr(i, 2) == "''";
+    if (text[i] == quote && !doubled) return true;
+    if (doubled || (quote == '"' && text[i] == '\\')) ++i;
+  }
+  return false;
+}
+
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 }  // namespace
@@ -283,6 +303,10 @@ std::optional<ConfigNode> parse_yaml(std::string_view text, const YamlOrigin& or
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
+    }
+    const YAML::Mark& quoted = builder.last_quoted();
+    if (!quoted.is_null() && !is_closed(text.substr(std::min(static_cast<std::size_t>(quoted.pos), text.size())))) {
+      throw Stop{place(quoted), "not valid YAML: quotes are never closed", ""};
     }
   } catch (const Stop& stop) {
     diagnostics.add({stop.at, "", stop.message, stop.hint});
