@@ -35,7 +35,7 @@ struct SourceRun {
   std::chrono::milliseconds give_up =
       std::chrono::seconds(10);          // real time, after which wait() and emit() say that the run is abandoned
   Outcome outcome = Outcome::delivered;  // what every batch is acknowledged with, inside the next wait() or settle()
-  std::function<void()> on_wait;         // called in every wait(): make traffic, move files
+  std::function<void()> on_wait{};        // called in every wait(): make traffic, move files
 };
 
 class Harness {
