@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # bpf_object(NAME FILE.bpf.c [INCLUDES dirs...]): compiles a kernel program with clang and makes the interface target NAME, whose include
 # directory holds the generated skeleton FILE.skel.h (bpftool gen skeleton): the object is embedded, there is no file to find at run time.
+# The skeleton's struct and functions are named FILE_bpf.
 # Whoever links NAME links libbpf too. The target property FFFA_BPF_OBJECT is the object's path, for tests that look into it.
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(libbpf IMPORTED_TARGET "libbpf>=1.0")
@@ -51,14 +52,14 @@ function(bpf_object name source)
   file(MAKE_DIRECTORY ${directory})
   # <asm/types.h> and friends stand in the multiarch folder, which clang -target bpf does not search by itself
   add_custom_command(OUTPUT ${object}
-    COMMAND ${FFFA_CLANG} -g -O2 -target bpf -mcpu=v3 ${target_arch} -Wall -Wextra -Werror ${includes}
+    COMMAND ${FFFA_CLANG} -g -O2 -target bpf -mcpu=v3 -fno-strict-aliasing ${target_arch} -Wall -Wextra -Werror ${includes}
             -idirafter /usr/include/${CMAKE_LIBRARY_ARCHITECTURE} -MD -MF ${object}.d
             -c ${CMAKE_CURRENT_SOURCE_DIR}/${source} -o ${object}
     DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${source} DEPFILE ${object}.d VERBATIM
     COMMENT "Compiling kernel program ${stem}.bpf.o")
   # moved into place only when complete: a failed run must not leave half a header behind
   add_custom_command(OUTPUT ${skeleton}
-    COMMAND sh -c "'${FFFA_BPFTOOL}' gen skeleton '${object}' name '${stem}' > '${skeleton}.part' && mv '${skeleton}.part' '${skeleton}'"
+    COMMAND sh -c "'${FFFA_BPFTOOL}' gen skeleton '${object}' name '${stem}_bpf' > '${skeleton}.part' && mv '${skeleton}.part' '${skeleton}'"
     DEPENDS ${object} VERBATIM COMMENT "Embedding ${stem}.bpf.o")
   add_custom_target(${name}_skeleton DEPENDS ${skeleton})
   add_library(${name} INTERFACE)

@@ -26,8 +26,10 @@
 #define fffa_load64(p) (*(const __u64 *)(p))
 #define FFFA_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define FFFA_WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
-/* Hides a value's history, so that clang cannot undo a bounds check that the verifier needs to see. */
+/* Hides how a value came about, where clang would make of arithmetic the branches that the verifier has to follow. */
 #define FFFA_OPAQUE(x) __asm__ volatile("" : "+r"(x))
+/* A function that reads what others may be writing, and lets nothing depend on it that is not checked again. */
+#define FFFA_RACY FFFA_INLINE
 #else
 FFFA_INLINE __u16 fffa_load16(const void *p)
 {
@@ -50,6 +52,15 @@ FFFA_INLINE __u64 fffa_load64(const void *p)
 #define FFFA_READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define FFFA_WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
 #define FFFA_OPAQUE(x) (void)(x)
+#define FFFA_RACY static __attribute__((noinline, unused, no_sanitize("thread")))
+#endif
+
+#ifdef __clang__
+#define FFFA_NO_UNROLL _Pragma("clang loop unroll(disable)")
+#define FFFA_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define FFFA_NO_UNROLL
+#define FFFA_UNROLL
 #endif
 
 /* Big-endian (as on the wire) to the machine's order; every supported machine is little-endian. */

@@ -6,7 +6,7 @@
 #include "flow.h"
 #include "side.h"
 
-/* Why a packet is in no flow, or only partly, or took another way. Keep the three groups together. */
+/* Why a packet is in no flow, or only partly, or took another way. In groups: filtered, noted, diverted, lost. */
 enum fffa_reason {
 	FFFA_OK = 0,
 	/* filtered: no flow can be named, the packet counts only here */
@@ -16,10 +16,10 @@ enum fffa_reason {
 	FFFA_BAD_IP_VERSION = 4,
 	FFFA_BAD_IHL = 5,
 	FFFA_BAD_IP_LENGTH = 6,
-	FFFA_EXT_CHAIN_TOO_LONG = 7,
-	FFFA_VLAN_TOO_DEEP = 8,
+	FFFA_VLAN_TOO_DEEP = 7,
 	/* noted: counted in its flow, as far as its headers can be trusted */
-	FFFA_TRUNCATED_L4 = 9,   /* packets and bytes count, with the ports if those are there */
+	FFFA_EXT_CHAIN_TOO_LONG = 8, /* packets and bytes count, with the protocol at which the walk ended */
+	FFFA_TRUNCATED_L4 = 9,    /* packets and bytes count, with the ports if those are there */
 	FFFA_BAD_TCP_OFFSET = 10, /* likewise */
 	FFFA_BAD_TUNNEL = 11,    /* a tunnel that cannot be opened: the outer flow counts */
 	/* diverted to the ring buffer as a one-packet record (lost only if that is full) */

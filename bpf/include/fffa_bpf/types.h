@@ -5,6 +5,7 @@
 
 #include "flow.h"
 #include "key.h"
+#include "layout.h"
 #include "readout.h"
 #include "side.h"
 

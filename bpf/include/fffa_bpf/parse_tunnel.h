@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* GENEVE (RFC 8926), and the options that AWS's Gateway Load Balancer puts there. What cannot be opened is reported as the outer flow. */
+#ifndef FFFA_BPF_PARSE_TUNNEL_H
+#define FFFA_BPF_PARSE_TUNNEL_H
+
+#include "parse_ip.h"
+
+enum {
+	FFFA_GENEVE_OPTIONS = 63, /* the most that fit: 252 bytes of 4 */
+	FFFA_GWLB_CLASS = 0x0108,
+};
+
+/* What a nested packet overwrites, to be put back where it turns out not to be one. */
+struct fffa_level {
+	struct fffa_flow_key key;
+	__u32 bytes;
+	__u32 headers;
+	__u16 ip_at;
+	__u8 ecn;
+};
+
+FFFA_INLINE void fffa_read_gwlb(const __u8 *option, __u32 size, const __u8 *end, struct fffa_outer *outer)
+{
+	const __u8 type = option[2];
+	if (type == 3 && size == 8 && option + 8 <= end) {
+		outer->gwlb_cookie = fffa_be32(option + 4);
+		outer->gwlb |= FFFA_GWLB_COOKIE;
+	}
+	if (size != 12 || option + 12 > end) return;
+	if (type == 1) {
+		outer->gwlb_endpoint = fffa_be64(option + 4);
+		outer->gwlb |= FFFA_GWLB_ENDPOINT;
+	} else if (type == 2) {
+		outer->gwlb_attachment = fffa_be64(option + 4);
+		outer->gwlb |= FFFA_GWLB_ATTACHMENT;
+	}
+}
+
+/* Walks `length` bytes of options; they must fill that space exactly. */
+FFFA_INLINE int fffa_parse_geneve_options(const __u8 *options, const __u8 *end, __u32 length, struct fffa_outer *outer)
+{
+	__u32 at = 0;
+	FFFA_NO_UNROLL
+	for (int i = 0; i < FFFA_GENEVE_OPTIONS; i++) {
+		if (at + 4 > length || at > 252) break;
+		const __u8 *option = options + at;
+		if (option + 4 > end) return FFFA_BAD_TUNNEL;
+		__u32 size = 4 + (option[3] & 0x1f) * 4u;
+		if (at + size > length) return FFFA_BAD_TUNNEL;
+		if (fffa_be16(option) == FFFA_GWLB_CLASS) fffa_read_gwlb(option, size, end, outer);
+		at += size;
+	}
+	return at == length ? FFFA_OK : FFFA_BAD_TUNNEL;
+}
+
+FFFA_INLINE void fffa_set_outer(struct fffa_packet *p, const int direction)
+{
+	struct fffa_outer *outer = &p->outer;
+	const int in = direction == FFFA_INGRESS;
+	outer->src = in ? p->key.remote_addr : p->key.local_addr;
+	outer->dst = in ? p->key.local_addr : p->key.remote_addr;
+	outer->src_port = in ? p->key.remote_port : p->key.local_port;
+	outer->dst_port = in ? p->key.local_port : p->key.remote_port;
+	outer->family = p->key.family;
+	outer->gwlb = 0;
+	outer->reserved = 0;
+	outer->gwlb_cookie = 0;
+	outer->vni = 0;
+	outer->gwlb_endpoint = 0;
+	outer->gwlb_attachment = 0;
+}
+
+/* Reads the tunnel header behind the UDP header at the cursor, and leaves what is inside pending. */
+FFFA_INLINE int fffa_parse_geneve(struct fffa_cursor *c, struct fffa_packet *p)
+{
+	fffa_advance(c, 8);
+	const __u8 *geneve = c->at;
+	if (p->room < 16 || geneve + 8 > c->end || geneve[0] >> 6) return FFFA_BAD_TUNNEL;
+	const __u32 length = (geneve[0] & 0x3f) * 4u;
+	if (length + 16 > p->room) return FFFA_BAD_TUNNEL;
+	p->inner_type = fffa_be16(geneve + 2);
+	p->inner_vni = fffa_be32(geneve + 4) >> 8;
+	fffa_advance(c, 8);
+	if (length && fffa_parse_geneve_options(c->at, c->end, length, &p->outer)) return FFFA_BAD_TUNNEL;
+	fffa_advance(c, length);
+	if (c->offset > FFFA_OFFSET_LIMIT) return FFFA_BAD_TUNNEL;
+	p->l4_at = (__u16)c->offset;
+	return FFFA_OK;
+}
+
+FFFA_INLINE void fffa_open_tunnel(struct fffa_cursor *c, struct fffa_packet *p, const int direction)
+{
+	if (!p->key.encap) {
+		fffa_set_outer(p, direction);
+		p->outer_bytes = p->bytes;
+		p->outer_at = p->ip_at;
+	}
+	p->pending = FFFA_PENDING_INNER;
+	if (!fffa_parse_geneve(c, p)) return;
+	p->pending = 0;
+	p->note = FFFA_BAD_TUNNEL;
+	p->cut = c->at + 8 > c->end;
+}
+
+FFFA_INLINE int fffa_parse_inner_packet(struct fffa_cursor *c, struct fffa_packet *p, const int direction)
+{
+	__u16 inner_vlan = FFFA_VLAN_PRESENT; /* not wanted */
+	c->type = p->inner_type;
+	if (c->type == FFFA_ETH_BRIDGED) {
+		const int reason = fffa_parse_ethernet(c, &inner_vlan);
+		if (reason) return reason;
+	}
+	return fffa_parse_ip(c, p, direction);
+}
+
+/* The packet in the tunnel, at the cursor. Where there is none that can be parsed, the outer packet stays what it was. */
+FFFA_INLINE void fffa_open_inner(struct fffa_cursor *c, struct fffa_packet *p, const int direction)
+{
+	const struct fffa_level level = {.key = p->key, .bytes = p->bytes, .headers = p->headers, .ip_at = p->ip_at, .ecn = p->ecn};
+	const int reason = fffa_parse_inner_packet(c, p, direction);
+	if (!reason) {
+		if (!p->key.encap_depth) p->outer.vni = p->inner_vni;
+		p->key.encap = FFFA_ENCAP_GENEVE;
+		p->key.encap_depth++;
+		p->key.vni = p->inner_vni;
+		return;
+	}
+	p->key = level.key;
+	p->bytes = level.bytes;
+	p->headers = level.headers;
+	p->ip_at = level.ip_at;
+	p->ecn = level.ecn;
+	p->tcp = 0;
+	p->pending = 0;
+	p->cut = (__u8)fffa_is_cut(reason);
+	p->note = reason == FFFA_NOT_IP ? FFFA_OK : FFFA_BAD_TUNNEL;
+}
+
+#endif

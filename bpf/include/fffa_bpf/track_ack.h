@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* What a TCP header says to the other side: acknowledgements (round trips, duplicates), and the receive window. */
+#ifndef FFFA_BPF_TRACK_ACK_H
+#define FFFA_BPF_TRACK_ACK_H
+
+#include "track_sequence.h"
+
+/* A round trip of one of r's segments. */
+FFFA_INLINE void fffa_add_rtt(struct fffa_half *r, struct fffa_slot *slot, __u64 ns)
+{
+	const __u64 long_units = ns >> FFFA_RTT_SHIFT;
+	const __u32 units = long_units > 0x7fffffff ? 0x7fffffff : (__u32)long_units;
+	if (!slot->rtt_samples || units < slot->rtt_min) slot->rtt_min = units;
+	if (units > slot->rtt_max) slot->rtt_max = units;
+	slot->rtt_samples++;
+	slot->rtt_sum_ns += ns;
+	if (!r->rtt_min || units < r->rtt_min) r->rtt_min = units ? units : 1;
+	if (fffa_unlikely(!r->srtt)) {
+		r->srtt = units ? units : 1;
+		r->rttvar = units / 2;
+		return;
+	}
+	const __s32 error = (__s32)(units - r->srtt);
+	const __s32 deviation = error < 0 ? -error : error;
+	r->srtt += (__u32)(error >> 3);
+	r->rttvar += (__u32)((deviation - (__s32)r->rttvar) >> 2);
+}
+
+/* RFC 5681: a pure ACK that repeats the last one while data is outstanding; or one that reports a new SACK block. */
+FFFA_INLINE int fffa_is_duplicate_ack(const struct fffa_sides *s, const struct fffa_packet *p, __u32 length)
+{
+	if (length || (p->flags & (FFFA_SYN | FFFA_FIN | FFFA_RST))) return 0;
+	if (p->sack && p->sack != s->d->last_sack) return 1;
+	return p->window == s->d->last_window && (s->r->seen & FFFA_SEEN_SEQUENCE) &&
+	       fffa_seq_diff(s->r->next_seq, p->ack) > 0;
+}
+
+FFFA_INLINE void fffa_count_duplicate_ack(const struct fffa_sides *s, const struct fffa_packet *p)
+{
+	struct fffa_half *d = s->d;
+	s->slot->duplicate_acks++;
+	if (d->dup_run < 255) d->dup_run++;
+	if (d->dup_run == 3) d->third_dup_tick = fffa_tick(p->time_ns);
+}
+
+FFFA_INLINE void fffa_track_ack(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p, __u32 length)
+{
+	struct fffa_half *d = s->d, *r = s->r;
+	const __u32 ack = p->ack;
+	if (r->probe_end && fffa_seq_diff(ack, r->probe_end) >= 0) {
+		fffa_add_rtt(r, s->peer_slot, p->time_ns > r->probe_ns ? p->time_ns - r->probe_ns : 0);
+		r->probe_end = 0;
+	}
+	if (fffa_unlikely(!(d->seen & FFFA_SEEN_ACK))) {
+		d->seen |= FFFA_SEEN_ACK;
+		d->last_ack = ack;
+	} else if (ack == d->last_ack) {
+		if (fffa_is_duplicate_ack(s, p, length)) fffa_count_duplicate_ack(s, p);
+	} else if (fffa_seq_diff(ack, d->last_ack) > 0) {
+		d->last_ack = ack;
+		d->dup_run = 0;
+	}
+	if (fffa_unlikely(!f->handshake_us) && f->syn_ns && (d->seen & FFFA_SEEN_SYN) && (r->seen & FFFA_SEEN_ANY_SYN) &&
+	    !(p->flags & (FFFA_SYN | FFFA_RST)) && ack == r->initial_seq + 1) {
+		const __u64 ns = p->time_ns - f->syn_ns;
+		const __u64 us = ns / 1000;
+		f->handshake_us = us > 0xffffffff ? 0xffffffff : us ? (__u32)us : 1;
+	}
+	d->last_sack = p->sack;
+}
+
+/* A SYN's window is never scaled, an RST's says nothing. */
+FFFA_INLINE void fffa_track_window(const struct fffa_sides *s, const struct fffa_packet *p)
+{
+	struct fffa_slot *slot = s->slot;
+	__u32 window = p->window;
+	if (fffa_unlikely(p->flags & FFFA_RST)) return;
+	if (fffa_likely(!(p->flags & FFFA_SYN))) window <<= s->d->scale & 15;
+	if (!(slot->flags & FFFA_SLOT_WINDOW) || window < slot->window_min) slot->window_min = window;
+	if (window > slot->window_max) slot->window_max = window;
+	slot->window_last = window;
+	slot->flags |= FFFA_SLOT_WINDOW;
+	if (fffa_unlikely(!window)) slot->zero_windows += p->packets;
+	s->d->last_window = p->window;
+}
+
+#endif

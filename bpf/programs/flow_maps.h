@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Maps, switches and counters of the flow programs, and the hooks through which table.h reaches them. */
+#ifndef FFFA_PROGRAMS_FLOW_MAPS_H
+#define FFFA_PROGRAMS_FLOW_MAPS_H
+
+#include "kernel.h"
+
+#include <fffa_bpf/types.h>
+
+/* ---- set before load ---- */
+const volatile __u32 table_entries = 65536; /* what `flows` is sized to */
+const volatile __u32 bucket_mask = 16383;   /* fffa_bucket_count(table_entries) - 1; `buckets` has one more */
+const volatile __u32 hash_seed[12] = {0x9e3779b9, 0x7f4a7c15, 0xf39cc060, 0x5ced50c8, 0x1b873593, 0xcc9e2d51,
+				      0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f, 0x165667b1, 0xd3a2646c, 0xfd7046c5};
+const volatile __u32 open_tunnels = FFFA_OPEN_GENEVE; /* enum fffa_tunnels */
+const volatile __u8 end_events = 1;                   /* tell the ring buffer when a connection ends */
+const volatile __u8 manual_clock = 0;                 /* time is manual_now_ns: for tests that compare */
+
+/* ---- shared with user space while running ---- */
+__u64 manual_now_ns;
+struct fffa_drain_request drain_request;
+struct fffa_drain_result drain_result;
+__u32 drain_list[FFFA_DRAIN_CHUNK];
+/* Whose counters stand at each place: an ifindex, 0: nobody's. Claimed here, freed by user space when the interface is gone. */
+__u32 interface_at[FFFA_INTERFACES];
+
+#define FFFA_REPEAT(times, function, context) bpf_loop(times, function, context, 0)
+#include <fffa_bpf/table.h>
+
+struct fffa_table_state table_state __attribute__((aligned(64)));
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct fffa_flow);
+} flows SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, struct fffa_bucket);
+} buckets SEC(".maps");
+
+/* Sized as `flows` where tunnels are opened, else to 1. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 65536);
+	__type(key, __u32);
+	__type(value, struct fffa_tunnel);
+} tunnels SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} events SEC(".maps");
+
+/* Where a run of the read-out program leaves its records; user space maps it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, FFFA_DRAIN_CHUNK);
+	__type(key, __u32);
+	__type(value, struct fffa_drain_record);
+} drain_records SEC(".maps");
+
+/* At the place that interface_at gives; the one behind the last counts all that found no place. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FFFA_INTERFACES + 1);
+	__type(key, __u32);
+	__type(value, struct fffa_interface_counters);
+} interface_counters SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, FFFA_REASONS);
+	__type(key, __u32);
+	__type(value, struct fffa_reason_counters);
+} reason_counters SEC(".maps");
+
+/* ---- hooks of table.h ---- */
+#define FFFA_TABLE ((struct fffa_table *)0)
+
+FFFA_INLINE struct fffa_flow *fffa_table_flow(struct fffa_table *t, __u32 index)
+{
+	(void)t;
+	return bpf_map_lookup_elem(&flows, &index);
+}
+FFFA_INLINE struct fffa_bucket *fffa_table_bucket(struct fffa_table *t, __u32 index)
+{
+	(void)t;
+	return bpf_map_lookup_elem(&buckets, &index);
+}
+FFFA_INLINE struct fffa_table_state *fffa_table_state(struct fffa_table *t)
+{
+	(void)t;
+	return &table_state;
+}
+FFFA_INLINE __u32 fffa_table_entries(struct fffa_table *t)
+{
+	(void)t;
+	return table_entries;
+}
+FFFA_INLINE __u32 fffa_table_bucket_mask(struct fffa_table *t)
+{
+	(void)t;
+	return bucket_mask;
+}
+FFFA_INLINE __u32 fffa_table_seed(struct fffa_table *t, int i)
+{
+	(void)t;
+	return hash_seed[i];
+}
+
+#endif
