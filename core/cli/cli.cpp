@@ -110,6 +110,8 @@ class Program {
         [this] { return command_plugins_describe(common_, plugin_); })
         ->add_option("NAME", plugin_, "Stage type")
         ->required();
+    add_format(add(app_, "fields", "The fields of a flow record", [this] { return command_fields(format_); }),
+               {"text", "markdown", "json"});
     add(app_, "schema", "JSON Schema of a configuration", [this] { return command_schema(common_); });
     add(app_, "interfaces", "Network interfaces, and how they would be watched",
         [this] { return command_interfaces(common_); });

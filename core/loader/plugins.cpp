@@ -2,6 +2,7 @@
 #include "loader/plugins.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <system_error>
 #include <utility>
@@ -16,6 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMostStages = 1024;
+
+// Keys of a stage that the host reads.
+constexpr std::array<std::string_view, 5> kHostOptions = {"type", "inputs", "queue", "on_reject", "when"};
 
 // Also what keeps a type's name from leading out of the plugin folder.
 bool is_type_name(std::string_view name) {
@@ -33,7 +37,13 @@ std::string check_stage(const StageType& stage) {
   if (stage.kind > StageKind::async_sink) return "stage type `" + name + "` is of an unknown kind";
   const bool complete = stage.summary != nullptr && stage.schema != nullptr && stage.check != nullptr &&
                         stage.create != nullptr && stage.resources != nullptr && stage.emits != nullptr;
-  return complete ? "" : "stage type `" + name + "` leaves a function out";
+  if (!complete) return "stage type `" + name + "` leaves a function out";
+  for (const auto& option : stage.schema().options) {
+    if (std::find(kHostOptions.begin(), kHostOptions.end(), option.name) != kHostOptions.end()) {
+      return "stage type `" + name + "` has an option `" + option.name + "`, which is fffa's own";
+    }
+  }
+  return {};
 }
 
 }  // namespace
