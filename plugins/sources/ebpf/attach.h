@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// Attaching kernel programs to the hooks of an interface, and knowing whether they still are.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "fd.h"
+#include "fffa/record.h"
+#include "fffa/result.h"
+
+namespace fffa::ebpf {
+
+enum class Hook : std::uint8_t { xdp_native, xdp_generic, tcx, clsact };
+std::string_view hook_name(Hook hook) noexcept;  // "xdp-native", ... "tcx", "clsact"
+
+// The interface to attach to.
+struct Target {
+  std::uint32_t ifindex = 0;
+  std::string name;  // for messages
+};
+
+class Clsact;
+
+// One program on one hook of one interface. Destruction detaches it; a killed process's links vanish with it, its
+// clsact filters are found and replaced by the next start. Movable; one thread.
+class Attachment {
+ public:
+  Attachment(Attachment&&) noexcept;
+  Attachment& operator=(Attachment&&) noexcept;
+  ~Attachment();
+
+  Hook hook() const noexcept { return hook_; }
+  // False once somebody else has removed or replaced the program, or the interface is gone.
+  bool intact() const noexcept;
+
+ private:
+  friend Result<Attachment> attach_xdp(int program, const Target& target, bool generic);
+  friend Result<Attachment> attach_tcx(int program, const Target& target, Direction direction);
+  friend Result<Attachment> attach_clsact(int program, const Target& target, Direction direction);
+  Attachment(Hook hook, Direction direction, const Target& target);
+
+  Hook hook_;
+  Direction direction_;
+  Target target_;
+  Fd link_;                         // all but clsact
+  std::shared_ptr<Clsact> clsact_;  // clsact: shared by both directions of the interface
+  std::uint32_t program_id_ = 0;    // clsact
+};
+
+// `program` is a loaded program's descriptor; the kernel keeps it as long as it is attached. A program of somebody else
+// is never replaced: the error names it. Errors whose cause is a missing privilege or kernel feature are `unavailable`.
+Result<Attachment> attach_xdp(int program, const Target& target, bool generic);
+Result<Attachment> attach_tcx(int program, const Target& target, Direction direction);
+Result<Attachment> attach_clsact(int program, const Target& target, Direction direction);
+// TCX where the kernel has it, else clsact.
+Result<Attachment> attach_tc(int program, const Target& target, Direction direction);
+
+// The XDP program on an interface, whoever put it there: "`xdp_filter` (id 12, native mode)"; empty: none.
+std::string describe_xdp(std::uint32_t ifindex);
+// Whether the running kernel has TCX links (6.6). Needs CAP_NET_ADMIN, else false.
+bool has_tcx() noexcept;
+
+}  // namespace fffa::ebpf

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+#include "ebpf.h"
+
+#include <linux/membarrier.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "privileges.h"
+
+namespace fffa::ebpf {
+namespace {
+
+using std::chrono::nanoseconds;
+
+constexpr std::int64_t kCheckNs = 5'000'000'000;  // a removed program is noticed after at most this long
+constexpr nanoseconds kCongested = std::chrono::milliseconds(20);  // between looks whether there is room downstream
+constexpr std::int64_t kWorthSaying = 1'000'000'000;               // a smaller step of the clock is everyday's business
+
+// Waits until no processor runs the programs that were just detached: what they count is then in the table.
+void wait_for_running_programs() {
+  ::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+// Far off, and cancelled as soon as the wall clock is set.
+bool arm(int alarm) {
+  itimerspec never{};
+  never.it_value.tv_sec = INT32_MAX;
+  return ::timerfd_settime(alarm, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, nullptr) == 0;
+}
+
+}  // namespace
+
+std::vector<Resource> Ebpf::resources(const Config& config) {
+  std::vector<Resource> owned;
+  for (const auto& name : config.interfaces) {
+    for (const auto hook : config.hooks) {
+      owned.push_back({"interface hook", name + (hook == Direct::ingress ? " ingress" : " egress")});
+    }
+  }
+  return owned;
+}
+
+void Ebpf::check(const Config& config, Checker& checker) {
+  const auto has = [&](Direct hook) {
+    return std::find(config.hooks.begin(), config.hooks.end(), hook) != config.hooks.end();
+  };
+  const bool ingress = has(Direct::ingress) && config.ingress != IngressHook::off;
+  const bool egress = has(Direct::egress) && config.egress != EgressHook::off;
+  if (!ingress && !egress) checker.error("hooks", "neither ingress nor egress is captured");
+}
+
+Result<void> Ebpf::start() {
+  const bool geneve =
+      std::find(config_.tunnels.begin(), config_.tunnels.end(), Tunnel::geneve) != config_.tunnels.end();
+  auto table = KernelTable::load({config_.table_size, config_.ring_size.bytes, geneve});
+  if (!table) return table.error();
+  table_ = std::move(*table);
+  readout_ = std::make_unique<Readout>(config_, context_, *table_, ports_);
+  const Programs programs{table_->xdp_program(), table_->tc_program(Direction::ingress),
+                          table_->tc_program(Direction::egress)};
+  if (auto done = ports_.start(programs); !done) return done;
+  return watch();
+}
+
+Result<void> Ebpf::watch() {
+  clock_alarm_ = Fd(::timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK));
+  events_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  if (!clock_alarm_ || !events_) return system_error("wait for events");
+  arm(clock_alarm_.get());
+  for (const int fd : {clock_alarm_.get(), ports_.fd(), table_->ring_fd()}) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    if (::epoll_ctl(events_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return system_error("wait for events");
+  }
+  const ClockPair now = read_clocks();
+  next_edge_ = next_edge(now.wall, config_.drain_interval.count());
+  next_check_ = now.monotonic + kCheckNs;
+  return {};
+}
+
+void Ebpf::heed_clock() {
+  std::uint64_t expirations = 0;
+  if (::read(clock_alarm_.get(), &expirations, sizeof expirations) < 0 && errno == ECANCELED) arm(clock_alarm_.get());
+  step_ = readout_->clock().step(read_clocks());
+}
+
+// What happened meanwhile; never waits.
+void Ebpf::look_after() {
+  ports_.follow();
+  readout_->read_ring();
+  heed_clock();
+  const std::int64_t now = read_clocks().monotonic;
+  if (now < next_check_) return;
+  next_check_ = now + kCheckNs;
+  ports_.check();
+}
+
+bool Ebpf::due() const {
+  return step_ != 0 || ports_.leaving() || readout_->ring_waits() || read_clocks().wall >= next_edge_;
+}
+
+std::chrono::nanoseconds Ebpf::patience() const {
+  if (readout_->active()) return kCongested;
+  const ClockPair now = read_clocks();
+  return nanoseconds(
+      std::clamp<std::int64_t>(std::min(next_edge_ - now.wall, next_check_ - now.monotonic), 1000, kCheckNs));
+}
+
+Result<void> Ebpf::run(Output& output) {
+  while (!output.stopping()) {
+    look_after();
+    if (!readout_->active() && due()) {
+      cuts_step_ = step_ != 0;
+      readout_->begin();
+    }
+    if (!readout_->active() || !output.ready()) {
+      // what cannot be taken in would wake us again and again
+      const bool deaf = readout_->active() && readout_->ring_waits();
+      output.wait(patience(), deaf ? -1 : events_.get());
+      continue;
+    }
+    auto going = readout_->step(output);
+    if (!going) return going.error();
+    if (!*going) return {};
+    if (readout_->active()) continue;
+    pass_ended();
+  }
+  return final_pass(output);
+}
+
+void Ebpf::pass_ended() {
+  const ClockPair now = read_clocks();
+  if (cuts_step_) {
+    if (step_ > kWorthSaying || step_ < -kWorthSaying) {
+      context_.log().warning("the wall clock was set by " + std::to_string(step_ / kWorthSaying) +
+                             " s: followed from here on");
+    }
+    readout_->adopt_clock(now);
+  }
+  next_edge_ = next_edge(now.wall, config_.drain_interval.count());
+}
+
+Result<void> Ebpf::final_pass(Output& output) {
+  ports_.detach();
+  wait_for_running_programs();
+  readout_->begin();
+  while (readout_->active()) {
+    auto going = readout_->step(output);
+    if (!going) return going.error();
+    if (!*going) break;
+  }
+  return {};
+}
+
+Probe Ebpf::probe() {
+  Probe answer;
+  answer.findings = examine();
+  auto netlink = RtNetlink::open(false);
+  if (!netlink) return answer;
+  const auto links = netlink->links();
+  const auto addresses = netlink->addresses();
+  if (!links || !addresses) return answer;
+  const std::string_view tc = has_tcx() ? "tcx" : "clsact";
+  for (const auto& link : *links) {
+    InterfaceInfo info;
+    info.name = link.name;
+    info.ifindex = link.ifindex;
+    info.state = link.up ? "up" : "down";
+    for (const auto& address : *addresses) {
+      if (address.ifindex != link.ifindex) continue;
+      info.addresses += (info.addresses.empty() ? "" : ",") + to_string(address.address, address.family);
+    }
+    const std::string foreign = describe_xdp(link.ifindex);
+    if (!foreign.empty())
+      info.hooks = std::string(tc) + " ingress (XDP is used by " + foreign + ")";
+    else
+      info.hooks = link.loopback ? std::string(tc) + " ingress" : "xdp-native ingress, else " + std::string(tc);
+    info.hooks += ", " + std::string(tc) + " egress";
+    answer.interfaces.push_back(std::move(info));
+  }
+  return answer;
+}
+
+}  // namespace fffa::ebpf

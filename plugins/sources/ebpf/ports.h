@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// The monitored interfaces: found, attached to, followed as they come, go and change their names.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "attach.h"
+#include "config.h"
+#include "fffa/batch.h"
+#include "fffa/context.h"
+#include "records.h"
+#include "rtnetlink.h"
+
+namespace fffa::ebpf {
+
+// Descriptors of the loaded programs.
+struct Programs {
+  int xdp = -1;
+  int tc_ingress = -1;
+  int tc_egress = -1;
+};
+
+// One thread.
+class Ports {
+ public:
+  Ports(const Config& config, StageContext& context) : config_(config), context_(context) {}
+
+  // Attaches to what is there and matches. An error if all of that failed; what does not exist yet is waited for, with
+  // a warning.
+  Result<void> start(const Programs& programs);
+  // Readable when follow() has something to do.
+  int fd() const noexcept { return netlink_->fd(); }
+  // Takes in what has changed since.
+  void follow();
+  // Self-healing, to be called every few seconds: attaches anew where a program was removed, tries again what failed.
+  void check();
+  void detach();
+
+  // Where the records of an interface say they are from, gone or not.
+  Origin origin(std::uint32_t ifindex) const;
+  // One entry for each monitored interface and each that is gone, with empty counts.
+  std::vector<InterfaceStatus> statuses() const;
+
+  // Some interface is gone and its flows are still to be read out.
+  bool leaving() const noexcept { return !leaving_.empty(); }
+  // A read-out of everything begins, or is complete: those that had left before it began are forgotten, and returned.
+  void read_out_begins() { being_read_ = leaving_; }
+  std::vector<std::uint32_t> read_out_complete();
+
+ private:
+  struct Port {
+    Link link;
+    std::optional<Attachment> ingress;
+    std::optional<Attachment> egress;
+    std::string failure;  // what was said last about not being attached
+  };
+
+  Result<void> list_links();
+  Result<void> list_routes();
+  void list_addresses();
+  bool wanted(const Link& link) const;
+  void reconcile();
+  void update(Port& port, const Link& link);
+  void warn_about_missing() const;
+  Result<void> attach(Port& port);
+  Result<Attachment> attach_ingress(const Target& target);
+  void attach_and_tell(Port& port);
+  void show(const Port& port);
+  void leave(std::uint32_t ifindex, std::string_view why);
+  void name(const Link& link);
+  bool wants(Direct hook) const;
+
+  const Config& config_;
+  StageContext& context_;
+  Programs programs_;
+  std::optional<RtNetlink> netlink_;
+  std::map<std::uint32_t, Link> links_;  // all of the namespace
+  std::vector<LinkAddress> addresses_;
+  std::vector<std::uint32_t> default_links_;
+  std::map<std::uint32_t, Port> ports_;
+  std::set<std::uint32_t> leaving_;
+  std::set<std::uint32_t> being_read_;
+  std::map<std::uint32_t, Text> names_;  // of all that were ever monitored
+};
+
+// Whether an interface is meant by the option `interfaces`.
+bool selects(const std::vector<std::string>& patterns, const Link& link,
+             const std::vector<std::uint32_t>& default_links);
+
+}  // namespace fffa::ebpf

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// What this machine allows, and what to do where it does not.
+#pragma once
+
+#include <string>
+
+#include "fffa/plugin.h"
+#include "fffa/result.h"
+
+namespace fffa::ebpf {
+
+// Before loading: kernel version, type information (BTF), capabilities. One `unavailable` error names everything that
+// is missing.
+Result<void> check_privileges();
+// What a failed load most probably means: ": the kernel is locked down", or nothing.
+std::string explain_load_failure(int error);
+// The whole table, for `fffa doctor`.
+std::vector<Finding> examine();
+
+}  // namespace fffa::ebpf

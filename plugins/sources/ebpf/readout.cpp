@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT
+#include "readout.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <string>
+
+namespace fffa::ebpf {
+namespace {
+
+constexpr std::size_t kBatchRecords = 4096;
+constexpr std::size_t kOverflowFlows = 65536;
+constexpr std::uint64_t kLingerNs = 1'000'000'000;        // a closed connection's last ACKs come within this time
+constexpr std::uint64_t kCrowdedIdleNs = 10'000'000'000;  // in place of table_timeout, while the table is nearly full
+constexpr int kBusyTries = 5;
+
+Volume volume(const fffa_count (&sides)[2]) {
+  return {sides[0].packets + sides[1].packets, sides[0].bytes + sides[1].bytes};
+}
+
+constexpr std::array<std::string_view, FFFA_REASONS> kReasonNames = {"",
+                                                                     "not_ip",
+                                                                     "truncated_l2",
+                                                                     "truncated_l3",
+                                                                     "bad_ip_version",
+                                                                     "bad_ihl",
+                                                                     "bad_ip_length",
+                                                                     "ext_chain_too_long",
+                                                                     "vlan_too_deep",
+                                                                     "truncated_l4",
+                                                                     "bad_tcp_offset",
+                                                                     "bad_tunnel",
+                                                                     "table_full",
+                                                                     "lock_busy",
+                                                                     "ring_full"};
+
+}  // namespace
+
+Readout::Readout(const Config& config, StageContext& context, KernelTable& table, Ports& ports)
+    : config_(config),
+      context_(context),
+      table_(table),
+      ports_(ports),
+      clock_(read_clocks()),
+      overflow_(kOverflowFlows),
+      idle_ns_(static_cast<std::uint64_t>(config.table_timeout.count())) {}
+
+void Readout::read_ring() {
+  if (overflow_.full()) return;
+  table_.read_ring(table_.ring_capacity(), [&](const fffa_event& event) {
+    if (event.type == FFFA_EVENT_PACKET) overflow_.add(event);
+    return !overflow_.full();
+  });
+}
+
+void Readout::begin() {
+  ports_.read_out_begins();
+  began_ = read_clocks();
+  read_ring();
+  active_ = true;
+  complete_ = true;
+  next_ = 0;
+  end_ = table_.entries_touched();
+  in_use_ = 0;
+}
+
+void Readout::append(const fffa_drain_record& record) {
+  if (origin_.ifindex != record.key.ifindex) origin_ = ports_.origin(record.key.ifindex);
+  append_records(record, origin_, clock_, batch_.records);
+}
+
+Result<void> Readout::drain_chunk() {
+  fffa_drain_request request{};
+  request.idle_ns = idle_ns_;
+  request.linger_ns = kLingerNs;
+  request.start = next_;
+  request.count = std::min<std::uint32_t>(end_ - next_, FFFA_DRAIN_CHUNK);
+  for (int tries = 0;; ++tries) {
+    auto drained = table_.drain(request);
+    if (!drained) return drained.error();
+    for (const auto& record : drained->records) {
+      if (overflow_.empty()) {
+        append(record);
+        continue;
+      }
+      fffa_drain_record whole = record;
+      overflow_.fold_into(whole);
+      append(whole);
+    }
+    if (drained->result.busy == 0 || tries == kBusyTries) {
+      complete_ = complete_ && drained->result.busy == 0;
+      in_use_ += drained->result.in_use;
+      break;
+    }
+    ::sched_yield();  // somebody was interrupted while he held an entry: once more, the others have nothing to say now
+  }
+  next_ += request.count;
+  return {};
+}
+
+Result<bool> Readout::step(Output& output) {
+  while (next_ < end_ && batch_.size() < kBatchRecords) {
+    if (auto done = drain_chunk(); !done) return done.error();
+  }
+  if (next_ < end_) return emit(output);
+  active_ = false;
+  return finish(output);
+}
+
+bool Readout::emit(Output& output) {
+  batch_.watermark = watermark_;
+  Batch next;
+  next.records.reserve(batch_.records.size());
+  std::swap(next, batch_);
+  if (!output.emit(std::move(next))) abandoned_ = true;
+  return !abandoned_;
+}
+
+void Readout::take_overflow(Output& output) {
+  // what was captured before the pass began is in the ring by now, and no more than it can hold
+  std::size_t left = table_.ring_capacity();
+  do {
+    const std::size_t got = table_.read_ring(left, [&](const fffa_event& event) {
+      if (event.type == FFFA_EVENT_PACKET) overflow_.add(event);
+      return !overflow_.full();
+    });
+    left -= std::min(left, got);
+    const bool again = overflow_.full() && left > 0;
+    overflow_.drain([&](const fffa_drain_record& record, bool partial) {
+      const std::size_t first = batch_.size();
+      append(record);
+      for (std::size_t i = first; partial && i < batch_.size(); ++i) batch_.records[i].conn_state = ConnState::none;
+      if (batch_.size() >= kBatchRecords) emit(output);
+    });
+    if (!again) break;
+  } while (!abandoned_);
+}
+
+bool Readout::finish(Output& output) {
+  take_overflow(output);
+  account();
+  count_reasons();
+  if (complete_) watermark_ = std::max(watermark_, clock_.to_wall(static_cast<std::uint64_t>(began_.monotonic)));
+  emit(output);
+  for (const auto ifindex : ports_.read_out_complete()) table_.release_interface(ifindex);
+  const bool crowded = in_use_ > table_.entries() / 4 * 3;
+  const auto timeout = static_cast<std::uint64_t>(config_.table_timeout.count());
+  idle_ns_ = crowded ? std::min(timeout, kCrowdedIdleNs) : timeout;
+  origin_ = {};
+  context_.metrics().gauge("fffa_ebpf_table_entries", "connections in the kernel's table").set(in_use_);
+  context_.metrics()
+      .gauge("fffa_ebpf_read_out_seconds", "time that the last read-out of the kernel's table took")
+      .set(static_cast<double>(read_clocks().monotonic - began_.monotonic) * 1e-9);
+  return !abandoned_;
+}
+
+void Readout::count(std::string_view interface, const fffa_interface_counters& delta) {
+  constexpr std::string_view packets =
+      "packets at the hooks: seen, and of these filtered (no IP flow), diverted (by the ring buffer), lost";
+  constexpr std::string_view bytes = "IP-level bytes at the hooks, likewise";
+  const std::array<std::pair<std::string_view, const fffa_count(*)[2]>, 4> kinds = {
+      {{"seen", &delta.seen}, {"filtered", &delta.filtered}, {"diverted", &delta.diverted}, {"lost", &delta.lost}}};
+  for (const auto& [outcome, sides] : kinds) {
+    for (int side = 0; side < 2; ++side) {
+      const fffa_count& count = (*sides)[side];
+      if (count.packets == 0) continue;
+      const MetricLabels labels = {
+          {"interface", interface}, {"direction", side == 0 ? "ingress" : "egress"}, {"outcome", outcome}};
+      context_.metrics().counter("fffa_ebpf_packets_total", packets, labels).add(count.packets);
+      context_.metrics().counter("fffa_ebpf_bytes_total", bytes, labels).add(count.bytes);
+    }
+  }
+}
+
+void Readout::account() {
+  batch_.interfaces = ports_.statuses();
+  for (const auto& [ifindex, delta] : table_.take_interface_deltas()) {
+    const Text name = ports_.origin(ifindex).interface;
+    count(context_.texts().view(name), delta);
+    auto status = std::find_if(batch_.interfaces.begin(), batch_.interfaces.end(),
+                               [&](const InterfaceStatus& s) { return s.ifindex == ifindex; });
+    if (status == batch_.interfaces.end()) {
+      if (volume(delta.seen).packets == 0) continue;
+      status = batch_.interfaces.insert(batch_.interfaces.end(), InterfaceStatus{});
+      status->interface = name;
+      status->ifindex = ifindex;
+    }
+    status->seen = volume(delta.seen);
+    status->filtered = volume(delta.filtered);
+    status->lost = volume(delta.lost);
+  }
+}
+
+void Readout::count_reasons() {
+  const auto deltas = table_.take_reason_deltas();
+  for (std::size_t reason = FFFA_OK + 1; reason < FFFA_REASONS; ++reason) {
+    for (int side = 0; side < 2; ++side) {
+      const auto packets = deltas[reason].side[side].packets;
+      if (packets == 0) continue;
+      context_.metrics()
+          .counter("fffa_ebpf_reasons_total",
+                   "packets that took another way than into the table, or whose headers were damaged",
+                   {{"reason", kReasonNames[reason]}, {"direction", side == 0 ? "ingress" : "egress"}})
+          .add(packets);
+    }
+  }
+}
+
+}  // namespace fffa::ebpf

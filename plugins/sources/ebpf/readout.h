@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// One pass over the kernel's table after the other: what was measured since the last one becomes records.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+
+#include "config.h"
+#include "fffa/context.h"
+#include "fffa/stage.h"
+#include "kernel_table.h"
+#include "overflow.h"
+#include "ports.h"
+#include "wall_clock.h"
+
+namespace fffa::ebpf {
+
+// A pass is made in steps, between which the source looks after interfaces and the ring buffer. One thread.
+class Readout {
+ public:
+  Readout(const Config& config, StageContext& context, KernelTable& table, Ports& ports);
+
+  bool active() const noexcept { return active_; }
+  void begin();
+  // Goes on with the pass. May emit; the last step emits what completes the pass, at least an empty batch. False: the
+  // run is abandoned.
+  Result<bool> step(Output& output);
+
+  // Merges what is in the ring buffer, as far as there is room.
+  void read_ring();
+  // The ring buffer has more than there is room for: it waits until a pass has made some.
+  bool ring_waits() const noexcept { return overflow_.full(); }
+
+  const WallClock& clock() const noexcept { return clock_; }
+  // The wall clock was set: call once everything captured before is read out.
+  void adopt_clock(ClockPair now) noexcept { clock_.adopt(now); }
+
+ private:
+  Result<void> drain_chunk();
+  bool finish(Output& output);
+  bool emit(Output& output);
+  void append(const fffa_drain_record& record);
+  void take_overflow(Output& output);
+  void account();
+  void count_reasons();
+  void count(std::string_view interface, const fffa_interface_counters& delta);
+
+  const Config& config_;
+  StageContext& context_;
+  KernelTable& table_;
+  Ports& ports_;
+  WallClock clock_;
+  Overflow overflow_;
+  Batch batch_;
+
+  bool active_ = false;
+  bool abandoned_ = false;
+  ClockPair began_;
+  std::uint32_t next_ = 0;  // entry to look at
+  std::uint32_t end_ = 0;
+  std::uint32_t in_use_ = 0;
+  std::uint64_t idle_ns_;
+  bool complete_ = true;  // every entry could be read
+  TimeNs watermark_ = 0;
+  Origin origin_;  // of the interface looked up last
+};
+
+}  // namespace fffa::ebpf

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+#include "records.h"
+
+#include <netinet/in.h>
+
+#include <cstring>
+
+namespace fffa::ebpf {
+namespace {
+
+constexpr std::uint16_t kVlanIdMask = 0x0fff;
+
+Address address_of(const fffa_addr& address) {
+  Address out;
+  std::memcpy(out.data(), address.bytes, out.size());
+  return out;
+}
+
+Tuple tuple_of(const fffa_flow_key& key, Direction direction) {
+  Tuple tuple;
+  const bool ingress = direction == Direction::ingress;
+  tuple.src = address_of(ingress ? key.remote_addr : key.local_addr);
+  tuple.dst = address_of(ingress ? key.local_addr : key.remote_addr);
+  tuple.src_port = ingress ? key.remote_port : key.local_port;
+  tuple.dst_port = ingress ? key.local_port : key.remote_port;
+  tuple.protocol = key.proto;
+  tuple.family = key.family;
+  return tuple;
+}
+
+// AWS's tcp-flags: FIN, SYN, RST as they are, and 16 only for SYN and ACK in one packet.
+std::uint8_t vpc_flags(std::uint16_t flags) {
+  return static_cast<std::uint8_t>((flags & 0x07) | ((flags & FFFA_SLOT_SYN_ACK) != 0 ? 0x10 : 0));
+}
+
+std::uint32_t rtt_us(std::uint32_t units) {
+  return static_cast<std::uint32_t>((static_cast<std::uint64_t>(units) << FFFA_RTT_SHIFT) / 1000);
+}
+
+void fill_tcp(const fffa_drain_record& entry, unsigned side, FlowRecord& record) {
+  const fffa_slot& slot = entry.slot[side];
+  record.set(Has::tcp);
+  record.tcp_flags = static_cast<std::uint8_t>(slot.flags);
+  record.vpc_tcp_flags = vpc_flags(slot.flags);
+  record.ecn_flags = static_cast<std::uint8_t>((slot.flags >> FFFA_SLOT_ECN_SHIFT) & 3);
+  if (slot.ecn_ce != 0) record.ecn_flags = 3;
+  record.conn_state = connection_state(entry.seen);
+  if (entry.handshake_us != 0) {
+    record.set(Has::handshake);
+    record.handshake_latency_us = entry.handshake_us;
+  }
+  record.fast_retransmits = slot.fast_retransmits;
+  record.timeout_retransmits = slot.timeout_retransmits;
+  record.spurious_retransmissions = slot.spurious_retransmits;
+  record.out_of_order_pkts = slot.out_of_order;
+  record.duplicate_acks = slot.duplicate_acks;
+  record.zero_windows = slot.zero_windows;
+  record.jitter_sum_us = slot.jitter_sum_ns / 1000;
+  record.jitter_samples = slot.jitter_samples;
+  record.max_jitter_us = slot.jitter_max_ns / 1000;
+  if ((slot.flags & FFFA_SLOT_WINDOW) != 0) {
+    record.set(Has::window);
+    record.min_window_size = slot.window_min;
+    record.max_window_size = slot.window_max;
+    record.last_window_size = slot.window_last;
+  }
+  if (entry.window_scale[side] != FFFA_NO_SCALE) {
+    record.set(Has::window_scale);
+    record.window_scale = entry.window_scale[side];
+  }
+  record.rtt_sum_us = slot.rtt_sum_ns / 1000;
+  record.rtt_samples = slot.rtt_samples;
+  record.min_rtt_us = rtt_us(slot.rtt_min);
+  record.max_rtt_us = rtt_us(slot.rtt_max);
+  record.ecn_ce_packets = slot.ecn_ce;
+  record.tcp_ece_packets = slot.tcp_ece;
+  record.tcp_cwr_packets = slot.tcp_cwr;
+}
+
+void fill_tunnel(const fffa_flow_key& key, const fffa_tunnel_side& tunnel, FlowRecord& record) {
+  const fffa_outer& outer = tunnel.outer;
+  record.encapsulation = Encapsulation::geneve;
+  record.vni = key.vni;
+  record.outer_bytes = tunnel.bytes;
+  record.outer.src = address_of(outer.src);
+  record.outer.dst = address_of(outer.dst);
+  record.outer.src_port = outer.src_port;
+  record.outer.dst_port = outer.dst_port;
+  record.outer.protocol = IPPROTO_UDP;
+  record.outer.family = outer.family;
+  if ((outer.gwlb & FFFA_GWLB_ENDPOINT) != 0) {
+    record.set(Has::gwlb_endpoint);
+    record.gwlb_endpoint_id = outer.gwlb_endpoint;
+  }
+  if ((outer.gwlb & FFFA_GWLB_ATTACHMENT) != 0) {
+    record.set(Has::gwlb_attachment);
+    record.gwlb_attachment_id = outer.gwlb_attachment;
+  }
+  if ((outer.gwlb & FFFA_GWLB_COOKIE) != 0) {
+    record.set(Has::gwlb_cookie);
+    record.gwlb_flow_cookie = outer.gwlb_cookie;
+  }
+}
+
+void fill(const fffa_drain_record& entry, unsigned side, const Origin& origin, const WallClock& clock,
+          FlowRecord& record) {
+  const fffa_slot& slot = entry.slot[side];
+  record.direction = side == FFFA_INGRESS ? Direction::ingress : Direction::egress;
+  record.flow = tuple_of(entry.key, record.direction);
+  record.host = origin.host;
+  record.interface = origin.interface;
+  record.ifindex = origin.ifindex;
+  record.packets = slot.packets;
+  record.bytes = slot.bytes;
+  record.first_seen = clock.to_wall(slot.first_ns);
+  record.last_seen = clock.to_wall(entry.last_ns[side]);
+  record.initiator = (entry.seen[side] & FFFA_SEEN_INITIATOR) != 0;
+  if ((slot.vlan & FFFA_VLAN_PRESENT) != 0) {
+    record.set(Has::vlan);
+    record.vlan_id = slot.vlan & kVlanIdMask;
+  }
+  if (entry.key.encap != FFFA_ENCAP_NONE) fill_tunnel(entry.key, entry.tunnel.side[side], record);
+  if (entry.key.proto == IPPROTO_TCP) fill_tcp(entry, side, record);
+}
+
+// The side that opened the connection: 0 or 1 (enum fffa_direction).
+unsigned originator(const std::uint16_t (&seen)[2]) {
+  if (((seen[0] | seen[1]) & FFFA_SEEN_SYN) != 0)
+    return (seen[1] & FFFA_SEEN_SYN) != 0 && (seen[0] & FFFA_SEEN_SYN) == 0;
+  if (((seen[0] | seen[1]) & FFFA_SEEN_SYN_ACK) != 0) return (seen[0] & FFFA_SEEN_SYN_ACK) != 0;
+  return (seen[1] & FFFA_SEEN_INITIATOR) != 0 && (seen[0] & FFFA_SEEN_INITIATOR) == 0;
+}
+
+}  // namespace
+
+ConnState connection_state(const std::uint16_t (&seen)[2]) noexcept {
+  const unsigned opener = originator(seen);
+  const unsigned mine = seen[opener];
+  const unsigned theirs = seen[1 - opener];
+  const bool syn = (mine & FFFA_SEEN_SYN) != 0;
+  const bool answered = (theirs & FFFA_SEEN_ANY_SYN) != 0;
+  const bool my_fin = (mine & FFFA_SEEN_FIN) != 0;
+  const bool their_fin = (theirs & FFFA_SEEN_FIN) != 0;
+  if (!syn && !answered) return ConnState::OTH;  // seen from its middle on
+  if (!syn) {
+    if ((theirs & FFFA_SEEN_RST) != 0) return ConnState::RSTRH;
+    return their_fin ? ConnState::SHR : ConnState::OTH;
+  }
+  if (!answered) {
+    if ((theirs & FFFA_SEEN_RST) != 0) return ConnState::REJ;
+    if ((mine & FFFA_SEEN_RST) != 0) return ConnState::RSTOS0;
+    return my_fin ? ConnState::SH : ConnState::S0;
+  }
+  if ((mine & FFFA_SEEN_RST) != 0) return ConnState::RSTO;
+  if ((theirs & FFFA_SEEN_RST) != 0) return ConnState::RSTR;
+  if (my_fin && their_fin) return ConnState::SF;
+  if (my_fin) return ConnState::S2;
+  return their_fin ? ConnState::S3 : ConnState::S1;
+}
+
+void append_records(const fffa_drain_record& entry, const Origin& origin, const WallClock& clock,
+                    std::vector<FlowRecord>& out) {
+  for (unsigned side = 0; side < 2; ++side) {
+    if (entry.slot[side].packets != 0) fill(entry, side, origin, clock, out.emplace_back());
+  }
+}
+
+}  // namespace fffa::ebpf

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+#include "records.h"
+
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+
+#include <cstring>
+
+namespace fffa::ebpf {
+namespace {
+
+constexpr std::uint16_t kBoth = FFFA_SEEN_SYN | FFFA_SEEN_INITIATOR;
+
+struct StateCase {
+  const char* name;
+  std::uint16_t opener, answerer;
+  ConnState state;
+};
+const StateCase kStates[] = {
+    {"attempt", kBoth, 0, ConnState::S0},
+    {"established", kBoth, FFFA_SEEN_SYN_ACK, ConnState::S1},
+    {"closed by both", kBoth | FFFA_SEEN_FIN, FFFA_SEEN_SYN_ACK | FFFA_SEEN_FIN, ConnState::SF},
+    {"refused", kBoth, FFFA_SEEN_RST, ConnState::REJ},
+    {"closed by the opener only", kBoth | FFFA_SEEN_FIN, FFFA_SEEN_SYN_ACK, ConnState::S2},
+    {"closed by the answerer only", kBoth, FFFA_SEEN_SYN_ACK | FFFA_SEEN_FIN, ConnState::S3},
+    {"aborted by the opener", kBoth | FFFA_SEEN_RST, FFFA_SEEN_SYN_ACK, ConnState::RSTO},
+    {"aborted by the answerer", kBoth, FFFA_SEEN_SYN_ACK | FFFA_SEEN_RST, ConnState::RSTR},
+    {"SYN, then RST from the opener", kBoth | FFFA_SEEN_RST, 0, ConnState::RSTOS0},
+    {"SYN ACK, then RST, no SYN seen", FFFA_SEEN_INITIATOR, FFFA_SEEN_SYN_ACK | FFFA_SEEN_RST, ConnState::RSTRH},
+    {"SYN, then FIN, no answer", kBoth | FFFA_SEEN_FIN, 0, ConnState::SH},
+    {"SYN ACK, then FIN, no SYN seen", FFFA_SEEN_INITIATOR, FFFA_SEEN_SYN_ACK | FFFA_SEEN_FIN, ConnState::SHR},
+    {"from its middle on", FFFA_SEEN_INITIATOR | FFFA_SEEN_DATA, FFFA_SEEN_FIN, ConnState::OTH},
+};
+
+TEST(ConnectionState, AsZeekCallsIt) {
+  for (const auto& c : kStates) {
+    const std::uint16_t opened_here[2] = {c.answerer, c.opener};
+    const std::uint16_t opened_there[2] = {c.opener, c.answerer};
+    EXPECT_EQ(connection_state(opened_here), c.state) << c.name << ", opened here";
+    EXPECT_EQ(connection_state(opened_there), c.state) << c.name << ", opened there";
+  }
+}
+
+class AppendRecords : public ::testing::Test {
+ protected:
+  AppendRecords() {
+    entry_.key.family = 4;
+    entry_.key.proto = IPPROTO_TCP;
+    entry_.key.ifindex = 3;
+    const std::uint8_t remote[] = {192, 0, 2, 1};
+    const std::uint8_t local[] = {10, 0, 0, 1};
+    std::memcpy(entry_.key.remote_addr.bytes, remote, 4);
+    std::memcpy(entry_.key.local_addr.bytes, local, 4);
+    entry_.key.remote_port = 443;
+    entry_.key.local_port = 50000;
+    entry_.window_scale[0] = entry_.window_scale[1] = FFFA_NO_SCALE;
+  }
+  void count(int side, std::uint64_t packets, std::uint64_t first, std::uint64_t last) {
+    entry_.slot[side].packets = packets;
+    entry_.slot[side].bytes = packets * 100;
+    entry_.slot[side].first_ns = first;
+    entry_.last_ns[side] = last;
+  }
+  std::vector<FlowRecord> records() {
+    std::vector<FlowRecord> out;
+    append_records(entry_, {Text{1}, Text{2}, 3}, WallClock({0, 1000}), out);
+    return out;
+  }
+  fffa_drain_record entry_{};
+};
+
+TEST_F(AppendRecords, NothingForASilentDirection) {
+  EXPECT_TRUE(records().empty());
+  count(FFFA_EGRESS, 1, 5, 5);
+  ASSERT_EQ(records().size(), 1u);
+  EXPECT_EQ(records()[0].direction, Direction::egress);
+}
+
+TEST_F(AppendRecords, RemoteIsTheSourceAtIngressAndTheDestinationAtEgress) {
+  count(FFFA_INGRESS, 2, 5, 9);
+  count(FFFA_EGRESS, 3, 6, 8);
+  const auto both = records();
+  ASSERT_EQ(both.size(), 2u);
+  EXPECT_EQ(both[0].direction, Direction::ingress);
+  EXPECT_EQ(both[0].flow.src[0], 192);
+  EXPECT_EQ(both[0].flow.src_port, 443);
+  EXPECT_EQ(both[0].flow.dst_port, 50000);
+  EXPECT_EQ(both[1].flow.src[0], 10);
+  EXPECT_EQ(both[1].flow.src_port, 50000);
+  EXPECT_EQ(both[0].packets, 2u);
+  EXPECT_EQ(both[1].bytes, 300u);
+  EXPECT_EQ(both[0].first_seen, 1005);
+  EXPECT_EQ(both[0].last_seen, 1009);
+  EXPECT_EQ(both[0].host, Text{1});
+  EXPECT_EQ(both[0].interface, Text{2});
+  EXPECT_EQ(both[0].ifindex, 3u);
+}
+
+TEST_F(AppendRecords, TcpFieldsAndWhichAreThere) {
+  count(FFFA_INGRESS, 2, 5, 9);
+  auto& slot = entry_.slot[FFFA_INGRESS];
+  slot.flags = 0x12 | FFFA_SLOT_SYN_ACK;
+  EXPECT_TRUE(records()[0].has(Has::tcp));
+  EXPECT_FALSE(records()[0].has(Has::handshake));
+  EXPECT_FALSE(records()[0].has(Has::window));
+  EXPECT_FALSE(records()[0].has(Has::window_scale));
+  EXPECT_EQ(records()[0].tcp_flags, 0x12);
+  EXPECT_EQ(records()[0].vpc_tcp_flags, 0x12);
+  slot.flags = 0x12;  // SYN and ACK, but never in one packet
+  EXPECT_EQ(records()[0].vpc_tcp_flags, 0x02);
+
+  entry_.handshake_us = 77;
+  entry_.window_scale[FFFA_INGRESS] = 7;
+  slot.flags |= FFFA_SLOT_WINDOW;
+  slot.window_min = 1;
+  slot.window_max = 3;
+  slot.window_last = 2;
+  slot.rtt_min = 1000;  // units of 16 ns
+  slot.rtt_sum_ns = 16000;
+  slot.rtt_samples = 1;
+  const FlowRecord record = records()[0];
+  EXPECT_EQ(record.handshake_latency_us, 77u);
+  EXPECT_EQ(record.window_scale, 7);
+  EXPECT_EQ(record.min_window_size, 1u);
+  EXPECT_EQ(record.max_window_size, 3u);
+  EXPECT_EQ(record.last_window_size, 2u);
+  EXPECT_EQ(record.min_rtt_us, 16u);
+  EXPECT_EQ(record.rtt_sum_us, 16u);
+
+  entry_.key.proto = IPPROTO_UDP;
+  EXPECT_FALSE(records()[0].has(Has::tcp));
+}
+
+TEST_F(AppendRecords, TunnelFields) {
+  count(FFFA_INGRESS, 1, 5, 5);
+  entry_.key.encap = FFFA_ENCAP_GENEVE;
+  entry_.key.vni = 42;
+  auto& side = entry_.tunnel.side[FFFA_INGRESS];
+  side.bytes = 150;
+  side.outer.family = 4;
+  side.outer.dst_port = 6081;
+  side.outer.gwlb = FFFA_GWLB_COOKIE;
+  side.outer.gwlb_cookie = 9;
+  const FlowRecord record = records()[0];
+  EXPECT_EQ(record.encapsulation, Encapsulation::geneve);
+  EXPECT_EQ(record.vni, 42u);
+  EXPECT_EQ(record.outer_bytes, 150u);
+  EXPECT_EQ(record.outer.dst_port, 6081);
+  EXPECT_EQ(record.outer.protocol, IPPROTO_UDP);
+  EXPECT_TRUE(record.has(Has::gwlb_cookie));
+  EXPECT_FALSE(record.has(Has::gwlb_endpoint));
+}
+
+TEST(Clock, OneMappingUntilAStepIsAdopted) {
+  WallClock clock({100, 1000});
+  EXPECT_EQ(clock.to_wall(150), 1050);
+  EXPECT_EQ(clock.step({200, 1100 + WallClock::kStepNs}), 0) << "noise";
+  const ClockPair after{200, 1100 + 3'600'000'000'000};
+  EXPECT_EQ(clock.step(after), 3'600'000'000'000);
+  EXPECT_EQ(clock.to_wall(150), 1050) << "not before it is adopted";
+  clock.adopt(after);
+  EXPECT_EQ(clock.to_wall(210), after.wall + 10);
+  EXPECT_EQ(clock.step(after), 0);
+}
+
+TEST(Clock, EdgesAreMultiplesOfTheInterval) {
+  EXPECT_EQ(next_edge(0, 5), 5);
+  EXPECT_EQ(next_edge(4, 5), 5);
+  EXPECT_EQ(next_edge(5, 5), 10);
+}
+
+}  // namespace
+}  // namespace fffa::ebpf
