@@ -141,7 +141,7 @@ void check_ends(const std::vector<Draft>& drafts, const ConfigNode& config, Diag
     diagnostics.add({node != nullptr ? node->at : config.at, name, "there is none",
                      "a pipeline has at least one source and one sink"});
   }
-  for (std::size_t i = 0; i < drafts.size() && all_read; ++i) {
+  for (std::size_t i = 0; i < drafts.size() && all_read && present[kSinkSection]; ++i) {
     const Draft& draft = drafts[i];
     if (draft.section == kSinkSection || used.contains(i) || meant.contains(draft.id)) continue;
     diagnostics.add({draft.at, draft.path, "nothing takes the output of `" + draft.id + "`",

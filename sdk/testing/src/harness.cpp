@@ -56,7 +56,7 @@ class Harness::HarnessOutput final : public Output {
       : harness_(harness),
         script_(script),
         stop_at_(harness.context().clock().monotonic() + script.stop_after),
-        give_up_(Real::now() + script.give_up) {}
+        give_up_at_(Real::now() + script.give_up) {}
 
   bool emit(Batch batch, Acknowledge acknowledge) override {
     acknowledge_all();
@@ -84,6 +84,7 @@ class Harness::HarnessOutput final : public Output {
     acknowledge_all();
     return !abandoned();
   }
+  bool gave_up() const { return gave_up_; }
   void acknowledge_all() {
     for (auto& acknowledge : std::exchange(unacknowledged_, {})) {
       if (acknowledge) acknowledge(script_.outcome);
@@ -93,12 +94,13 @@ class Harness::HarnessOutput final : public Output {
 
  private:
   using Real = std::chrono::steady_clock;
-  bool abandoned() const { return Real::now() > give_up_; }
+  bool abandoned() const { return gave_up_ = gave_up_ || Real::now() > give_up_at_; }
 
   Harness& harness_;
   const SourceRun& script_;
   std::chrono::nanoseconds stop_at_;
-  Real::time_point give_up_;
+  Real::time_point give_up_at_;
+  mutable bool gave_up_ = false;
   std::size_t batches_ = 0;
   std::vector<Acknowledge> unacknowledged_;
 };
@@ -138,6 +140,7 @@ Result<void> Harness::run(const SourceRun& script) {
   HarnessOutput output(*this, script);
   auto result = source.run(output);
   output.acknowledge_all();
+  if (result.ok() && output.gave_up()) return fail("the source did not end by itself; the run was abandoned");
   return result;
 }
 

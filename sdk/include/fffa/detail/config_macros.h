@@ -18,7 +18,7 @@
 // Both stand in the namespace of the type, outside any class.
 #define FFFA_CONFIG(Type, ...)                                    \
   template <typename Visitor>                                     \
-  void fffa_visit_config(Type& config, Visitor&& visitor) {       \
+  void fffa_visit_config([[maybe_unused]] Type& config, [[maybe_unused]] Visitor&& visitor) { \
     FFFA_DETAIL_FOR_EACH(FFFA_DETAIL_FIELD, __VA_ARGS__)          \
   }
 #define FFFA_ENUM(Type, ...)                                      \

@@ -33,9 +33,9 @@ struct SourceRun {
   std::size_t stop_after_batches = 0;                           // ask to stop after so many batches (0: never) ...
   std::chrono::nanoseconds stop_after = std::chrono::hours(1);  // ... or when the manual clock has moved so far
   std::chrono::milliseconds give_up =
-      std::chrono::seconds(10);          // real time, after which wait() and emit() say that the run is abandoned
+      std::chrono::seconds(10);          // real time, after which the run is abandoned: an error
   Outcome outcome = Outcome::delivered;  // what every batch is acknowledged with, inside the next wait() or settle()
-  std::function<void()> on_wait{};        // called in every wait(): make traffic, move files
+  std::function<void()> on_wait{};       // called in every wait(): make traffic, move files
 };
 
 class Harness {

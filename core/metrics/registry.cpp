@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT
+#include "registry.h"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <algorithm>
+#include <atomic>
+#include <stdexcept>
+
+namespace fffa::core {
+
+// One time series. Counters are exact integers here, and doubles only on the way out.
+struct Registry::Cell final : Counter, Gauge {
+  std::atomic<std::uint64_t> count{0};
+  std::atomic<double> level{0};
+  void add(std::uint64_t n) override { count.fetch_add(n, std::memory_order_relaxed); }
+  std::uint64_t value() const override { return count.load(std::memory_order_relaxed); }
+  void set(double value) override { level.store(value, std::memory_order_relaxed); }
+};
+
+struct Registry::Family {
+  std::string help;
+  bool is_counter = true;
+  std::map<Labels, std::unique_ptr<Cell>> cells;
+};
+
+namespace {
+
+bool valid_name(std::string_view name, bool colon) {
+  const auto letter = [&](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (colon && c == ':');
+  };
+  return !name.empty() && letter(name[0]) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
+}
+
+}  // namespace
+
+Registry::Registry() = default;
+Registry::~Registry() = default;
+
+Registry::Cell& Registry::cell(std::string_view name, std::string_view help, const Labels& labels, bool is_counter) {
+  if (!valid_name(name, true)) throw std::invalid_argument("not a metric name: " + std::string(name));
+  for (const auto& label : labels)
+    if (!valid_name(label.first, false)) throw std::invalid_argument("not a label name: " + label.first);
+  Labels sorted = labels;
+  std::sort(sorted.begin(), sorted.end());
+  const std::lock_guard lock(mutex_);
+  auto [at, fresh] = families_.try_emplace(std::string(name));
+  auto& family = at->second;
+  if (fresh) {
+    family.help = help;
+    family.is_counter = is_counter;
+  } else if (family.is_counter != is_counter) {
+    throw std::invalid_argument("metric " + std::string(name) + " is both a counter and a gauge");
+  }
+  auto& cell = family.cells[std::move(sorted)];
+  if (!cell) cell = std::make_unique<Cell>();
+  return *cell;
+}
+
+Counter& Registry::counter(std::string_view name, std::string_view help, const Labels& labels) {
+  return cell(name, help, labels, true);
+}
+Gauge& Registry::gauge(std::string_view name, std::string_view help, const Labels& labels) {
+  return cell(name, help, labels, false);
+}
+
+void Registry::on_collect(std::function<void()> refresh) {
+  const std::lock_guard lock(collect_mutex_);
+  refresh_ = std::move(refresh);
+}
+
+std::string Registry::text() {
+  {
+    const std::lock_guard lock(collect_mutex_);
+    if (refresh_) refresh_();
+  }
+  std::vector<prometheus::MetricFamily> out;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [name, family] : families_) {
+      auto& shown = out.emplace_back();
+      shown.name = name;
+      shown.help = family.help;
+      shown.type = family.is_counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
+      for (const auto& [labels, cell] : family.cells) {
+        auto& metric = shown.metric.emplace_back();
+        for (const auto& [key, value] : labels) metric.label.push_back({key, value});
+        metric.counter.value = static_cast<double>(cell->value());
+        metric.gauge.value = cell->level.load(std::memory_order_relaxed);
+      }
+    }
+  }
+  return prometheus::TextSerializer().Serialize(out);
+}
+
+}  // namespace fffa::core

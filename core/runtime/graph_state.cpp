@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+#include "graph_state.h"
+
+#include <algorithm>
+
+#include "sink_node.h"
+#include "strand_nodes.h"
+
+namespace fffa::core {
+
+bool is_sink(StageKind kind) noexcept {
+  return kind == StageKind::sink || kind == StageKind::async_sink;
+}
+
+std::shared_ptr<Node> make_node(StageSpec spec, std::shared_ptr<Services> services) {
+  switch (spec.kind) {
+    case StageKind::source: return std::make_shared<SourceNode>(std::move(spec), std::move(services));
+    case StageKind::enricher: return std::make_shared<EnricherNode>(std::move(spec), std::move(services));
+    case StageKind::aggregator: return std::make_shared<AggregatorNode>(std::move(spec), std::move(services));
+    case StageKind::sink:
+    case StageKind::async_sink: break;
+  }
+  return std::make_shared<SinkNode>(std::move(spec), std::move(services));
+}
+
+namespace {
+
+// The edge that is there already for this input, taken out of `there`; else a new one.
+EdgePtr edge_for(const Edge& input, const std::string& from, std::vector<EdgePtr>& there, bool& made) {
+  const auto at = std::find_if(there.begin(), there.end(), [&](const EdgePtr& edge) {
+    return edge && edge->from_id == from && edge->on_full == input.on_full && edge->capacity == input.capacity;
+  });
+  made = at == there.end();
+  return made ? std::make_shared<EdgeState>(input.on_full, input.capacity, from) : std::exchange(*at, nullptr);
+}
+
+}  // namespace
+
+void wire(const Graph& graph, const std::vector<const Node*>& fresh) {
+  std::vector<std::vector<Node::Target>> outputs(graph.nodes.size());
+  std::vector<Node::Target> ends;  // edges that must learn of an end that was before them
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    auto there = graph.nodes[i]->inputs();
+    std::vector<Node::Input> inputs;
+    for (const auto& input : graph.pipeline.stages[i].inputs) {
+      const auto& from = graph.nodes[input.from];
+      bool made = false;
+      auto edge = edge_for(input, from->id(), there, made);
+      outputs[input.from].push_back({graph.nodes[i], edge});
+      if (made && from->ended()) ends.push_back({graph.nodes[i], edge});
+      inputs.push_back({std::move(edge), from, std::find(fresh.begin(), fresh.end(), from.get()) != fresh.end()});
+    }
+    graph.nodes[i]->set_inputs(std::move(inputs));
+  }
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) graph.nodes[i]->set_outputs(std::move(outputs[i]));
+  for (const auto& [node, edge] : ends) {
+    Batch end;
+    end.watermark = kEndOfInput;
+    node->push(edge, BatchRef(std::move(end)), {});
+  }
+}
+
+// ---- balances
+
+namespace {
+
+bool is_aggregator(const StageSpec& spec) {
+  return spec.kind == StageKind::aggregator;
+}
+
+// On how many ways each stage reaches stage `sink`; `records`: without passing another aggregator.
+std::vector<std::int64_t> ways(const Pipeline& pipeline, std::size_t sink, bool records) {
+  std::vector<std::int64_t> count(pipeline.stages.size(), 0);
+  count[sink] = 1;
+  for (std::size_t i = sink + 1; i-- > 0;) {
+    if (records && is_aggregator(pipeline.stages[i])) continue;
+    for (const auto& input : pipeline.stages[i].inputs) count[input.from] += count[i];
+  }
+  return count;
+}
+
+Tally pick(const Tally& records, const Tally& volume) {
+  return {records.records, volume.packets, volume.bytes};
+}
+
+std::string text(const char* name, const Tally& t) {
+  return std::string(name) + " " + std::to_string(t.packets) + " packets " + std::to_string(t.bytes) + " bytes " +
+         std::to_string(t.records) + " records";
+}
+
+}  // namespace
+
+std::string to_string(const Balance& b) {
+  std::string line = text("seen", b.seen) + " = " + text("delivered", b.delivered) + " + " +
+                     text("filtered", b.filtered) + " + " + text("lost", b.lost) + " + " + text("held", b.held);
+  if (!b.unaccounted().empty()) line += "; " + text("unaccounted for:", b.unaccounted());
+  return line;
+}
+
+std::map<const Node*, Ledger::Entry> Ledger::before() const {
+  std::map<const Node*, Entry> entries;
+  for (const auto& node : graph_.nodes) {
+    Entry entry{{}, {}, node->sent(), node->filtered(), node->lost(), node->held()};
+    if (const auto* source = dynamic_cast<const SourceNode*>(node.get())) {
+      entry.seen = source->seen();
+      entry.made = source->received();
+      entry.filtered += source->filtered_before();
+      entry.lost += source->lost_before();
+    } else if (is_aggregator(node->spec())) {
+      entry.made = node->sent();
+    }
+    entries.emplace(node.get(), entry);
+  }
+  return entries;
+}
+
+// What was counted since the last change; held is what there is now.
+Balance Ledger::since(std::size_t sink) const {
+  const auto now = before();
+  const auto volumes = ways(graph_.pipeline, sink, false);
+  const auto records = ways(graph_.pipeline, sink, true);
+  Balance balance;
+  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const Entry& at = now.at(graph_.nodes[i].get());
+    const auto found = baseline_.find(graph_.nodes[i].get());
+    const Entry then = found == baseline_.end() ? Entry{} : found->second;
+    // What an aggregator lost or holds are not records of those that it made.
+    const auto own = is_aggregator(graph_.pipeline.stages[i]) ? 0 : records[i];
+    const auto add = [&](Tally& to, const Tally& tally, std::int64_t ways_of_records) {
+      to += pick(ways_of_records * tally, volumes[i] * tally);
+    };
+    add(balance.seen, pick(at.made - then.made, at.seen - then.seen), records[i]);
+    add(balance.filtered, at.filtered - then.filtered, own);
+    add(balance.lost, at.lost - then.lost, own);
+    add(balance.held, at.held, own);
+    if (i == sink) balance.delivered = at.delivered - then.delivered;
+  }
+  return balance;
+}
+
+std::map<std::string, Balance> Ledger::balances() const {
+  std::map<std::string, Balance> all;
+  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+    if (!is_sink(graph_.pipeline.stages[i].kind)) continue;
+    Balance total = since(i);
+    if (const auto at = carried_.find(graph_.nodes[i]->id()); at != carried_.end()) {
+      total.seen += at->second.seen;
+      total.delivered += at->second.delivered;
+      total.filtered += at->second.filtered;
+      total.lost += at->second.lost;
+    }
+    all.emplace(graph_.nodes[i]->id(), total);
+  }
+  return all;
+}
+
+void Ledger::change(const Graph& graph) {
+  // What is held crosses over: a sink that is reached from it on more (or fewer) ways than before has that much more to
+  // see.
+  auto past = balances();
+  graph_ = graph;
+  baseline_ = before();
+  carried_.clear();
+  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
+    if (!is_sink(graph_.pipeline.stages[i].kind)) continue;
+    auto& carried = carried_[graph_.nodes[i]->id()];
+    if (const auto at = past.find(graph_.nodes[i]->id()); at != past.end()) carried = at->second;
+    carried.seen += since(i).held - carried.held;
+  }
+}
+
+}  // namespace fffa::core

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+// The running graph: its nodes, how they are wired, and the balance of every sink.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "graph/pipeline.h"
+#include "node.h"
+#include "source_node.h"
+
+namespace fffa::core {
+
+// Of one sink: seen = delivered + filtered + lost + held, in packets and bytes of everything that its sources saw, and
+// in records of those that the last aggregator (or source) before it made. Where a stage reaches the sink on several
+// ways, each way counts.
+struct Balance {
+  Tally seen, delivered, filtered, lost, held;
+  Tally unaccounted() const noexcept { return seen - delivered - filtered - lost - held; }
+  bool complete() const noexcept { return lost.empty() && held.empty(); }
+};
+std::string to_string(const Balance& balance);
+
+struct Graph {
+  Pipeline pipeline;
+  std::vector<std::shared_ptr<Node>> nodes;  // one a stage, in the same order
+
+  template <typename T, typename F>
+  void each(F&& function) const {
+    for (const auto& node : nodes)
+      if (auto* found = dynamic_cast<T*>(node.get())) function(*found);
+  }
+};
+
+bool is_sink(StageKind kind) noexcept;
+std::shared_ptr<Node> make_node(StageSpec spec, std::shared_ptr<Services> services);
+// Connects the nodes as the pipeline says. Edges that were there stay, with what is queued; a new edge from a node that
+// has ended brings its end. `fresh` producers begin anew. Nothing flows meanwhile.
+void wire(const Graph& graph, const std::vector<const Node*>& fresh = {});
+
+// The balances over the life of the run, through changes of the graph. Not thread-safe.
+class Ledger {
+ public:
+  // The graph is now this one; nothing flows meanwhile. Call before the old nodes go.
+  void change(const Graph& graph);
+  // Of the sinks of the graph of the last change().
+  std::map<std::string, Balance> balances() const;
+
+ private:
+  struct Entry {  // what a node counted
+    Tally seen, made, delivered, filtered, lost, held;
+  };
+  std::map<const Node*, Entry> before() const;
+  Graph graph_;
+  std::map<const Node*, Entry> baseline_;   // at the last change
+  std::map<std::string, Balance> carried_;  // up to the last change, by sink
+
+  Balance since(std::size_t sink) const;
+};
+
+}  // namespace fffa::core

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: MIT
+#include "reload.h"
+
+#include <algorithm>
+#include <optional>
+#include <thread>
+
+#include "sink_node.h"
+#include "strand_nodes.h"
+
+namespace fffa::core {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto kBackgroundLimit = 10s;
+
+bool same_node(const ConfigNode& a, const ConfigNode& b) {
+  if (a.kind != b.kind || a.value != b.value || a.quoted != b.quoted || a.items.size() != b.items.size() ||
+      a.entries.size() != b.entries.size())
+    return false;
+  return std::equal(a.items.begin(), a.items.end(), b.items.begin(), same_node) &&
+         std::all_of(a.entries.begin(), a.entries.end(), [&](const ConfigNode::Entry& entry) {
+           const auto* other = b.find(entry.key);
+           return other && same_node(entry.value, *other);
+         });
+}
+
+template <typename Done>
+bool wait_until(std::chrono::nanoseconds limit, Done done) {
+  for (const auto deadline = Monotonic::now() + limit; !done();) {
+    if (Monotonic::now() > deadline) return false;
+    std::this_thread::sleep_for(1ms);
+  }
+  return true;
+}
+
+}  // namespace
+
+bool same_stage(const Pipeline& a, std::size_t i, const Pipeline& b, std::size_t j) {
+  const auto& x = a.stages[i];
+  const auto& y = b.stages[j];
+  return x.id == y.id && x.kind == y.kind && x.stage_type == y.stage_type && x.type == y.type &&
+         x.on_reject == y.on_reject && x.stamps == y.stamps && same_node(x.options, y.options) &&
+         std::equal(
+             x.inputs.begin(), x.inputs.end(), y.inputs.begin(), y.inputs.end(), [&](const Edge& e, const Edge& f) {
+               return a.stages[e.from].id == b.stages[f.from].id && e.on_full == f.on_full && e.capacity == f.capacity;
+             });
+}
+
+void Reload::plan(Pipeline pipeline) {
+  next.pipeline = std::move(pipeline);
+  std::vector<bool> taken(graph.nodes.size(), false);
+  const auto& old = graph.pipeline.stages;
+  for (std::size_t j = 0; j < next.pipeline.stages.size(); ++j) {
+    const auto& spec = next.pipeline.stages[j];
+    const auto at = std::find_if(old.begin(), old.end(), [&](const StageSpec& s) {
+      return s.id == spec.id && s.kind == spec.kind && s.type == spec.type;
+    });
+    const auto i = static_cast<std::size_t>(at - old.begin());
+    const bool same = at != old.end() && same_stage(graph.pipeline, i, next.pipeline, j);
+    // A node that has ended goes on ended or not at all.
+    if (at == old.end() || (!same && graph.nodes[i]->ended() && spec.kind != StageKind::source)) {
+      next.nodes.push_back(make_node(spec, services));
+      steps.push_back({next.nodes.back(), {}, spec, false, true, false});
+      continue;
+    }
+    taken[i] = true;
+    next.nodes.push_back(graph.nodes[i]);
+    if (!same) steps.push_back({graph.nodes[i], *at, spec, false, false, false});
+  }
+  for (std::size_t i = 0; i < old.size(); ++i)
+    if (!taken[i]) steps.push_back({graph.nodes[i], old[i], {}, true, false, false});
+  // Stages that go come down in the order of the old graph.
+  const auto place = [&](const Step& step) {
+    return std::find(graph.nodes.begin(), graph.nodes.end(), step.node) - graph.nodes.begin();
+  };
+  std::stable_sort(steps.begin(), steps.end(), [&](const Step& a, const Step& b) { return place(a) < place(b); });
+}
+
+Result<std::string> Reload::run(Pipeline pipeline) {
+  plan(std::move(pipeline));
+  if (steps.empty()) {
+    const std::lock_guard lock(mutex);
+    graph.pipeline = std::move(next.pipeline);
+    return std::string("no stage has changed");
+  }
+  graph.each<SourceNode>([](SourceNode& source) { source.pause(true); });
+  auto result = take_down();
+  if (result) result = bring_up();
+  if (!result) {
+    restore();
+    return result.error();
+  }
+  auto done = summary();
+  commit();
+  return done;
+}
+
+// Everything between sources and sinks is empty. Sources are paused, and edges take all that comes.
+Result<void> Reload::come_to_rest() {
+  for (const auto& node : graph.nodes) node->wake();
+  for (const auto& node : graph.nodes) {
+    if (node->spec().kind == StageKind::source || is_sink(node->spec().kind) || !node->built()) continue;
+    if (!wait_until(graph.pipeline.settings.shutdown_timeout, [&] { return node->idle(); }))
+      return fail(describe(node->spec()) + " does not come to rest");
+  }
+  return {};
+}
+
+Result<void> Reload::take_down() {
+  const auto limit = graph.pipeline.settings.shutdown_timeout;
+  services->draining = true;
+  for (auto& step : steps) {
+    auto* source = dynamic_cast<SourceNode*>(step.node.get());
+    if (!source || step.added) continue;
+    source->retire();
+    step.down = true;
+    if (!source->join(limit)) return fail(describe(step.before) + " does not stop");
+    if (!source->demolish(kBackgroundLimit)) return fail(describe(step.before) + ": background work does not end");
+  }
+  if (auto rest = come_to_rest(); !rest) return rest;
+  for (auto& step : steps) {
+    if (step.added || step.node->spec().kind == StageKind::source) continue;
+    if (is_sink(step.before.kind)) {
+      if (auto result = take_down_sink(step); !result) return result;
+      continue;
+    }
+    bool gone = false;
+    const bool free = step.node->exclusively(limit, [&] {
+      auto* aggregator = dynamic_cast<AggregatorNode*>(step.node.get());
+      if (aggregator && aggregator->built() && !aggregator->ended()) aggregator->flush();
+      step.down = true;
+      gone = step.node->demolish(kBackgroundLimit);
+    });
+    if (!free || !gone) return fail(describe(step.before) + " does not come to rest");
+    if (auto rest = come_to_rest(); !rest) return rest;
+  }
+  return {};
+}
+
+Result<void> Reload::take_down_sink(Step& step) {
+  auto& sink = static_cast<SinkNode&>(*step.node);
+  const auto limit = graph.pipeline.settings.shutdown_timeout;
+  if (step.removed && !wait_until(limit, [&] { return sink.idle(); })) {
+    return fail(describe(step.before) + " is to be removed and does not deliver what waits for it (" +
+                std::to_string(sink.queued()) + " records queued)");
+  }
+  sink.park(true);
+  bool gone = false;
+  const bool free = sink.exclusively(limit, [&] {
+    step.down = true;
+    gone = sink.retire(kBackgroundLimit);
+  });
+  return free && gone ? Result<void>{} : Result<void>{fail(describe(step.before) + " does not come to rest")};
+}
+
+Result<void> Reload::bring_up() {
+  // Sinks first, as at the start.
+  for (auto at = next.nodes.rbegin(); at != next.nodes.rend(); ++at) {
+    const auto step = std::find_if(steps.begin(), steps.end(), [&](const Step& s) { return s.node == *at; });
+    if (step == steps.end()) continue;
+    Result<void> result;
+    step->node->exclusively(1s, [&] {
+      const std::lock_guard lock(mutex);
+      step->node->respec(step->after);
+    });
+    step->node->exclusively(1s, [&] { result = step->node->build(); });
+    if (!result) return fail(describe(step->after) + ": " + result.error().message);
+  }
+  for (const auto& step : steps) {
+    auto* source = dynamic_cast<SourceNode*>(step.node.get());
+    if (!source || step.removed) continue;
+    source->pause(true);
+    source->launch(after_start);
+  }
+  for (const auto& step : steps) {
+    auto* source = dynamic_cast<SourceNode*>(step.node.get());
+    if (!source || step.removed) continue;
+    std::optional<Result<void>> started;
+    if (!wait_until(next.pipeline.settings.shutdown_timeout, [&] { return (started = source->started()).has_value(); }))
+      return fail(describe(step.after) + " does not start");
+    if (!started->ok()) return fail(describe(step.after) + ": " + started->error().message);
+  }
+  return {};
+}
+
+void Reload::commit() {
+  std::vector<const Node*> fresh;
+  for (const auto& step : steps)
+    if (step.node->spec().kind == StageKind::source) fresh.push_back(step.node.get());
+  for (const auto& step : steps) {
+    if (!step.removed) continue;
+    if (is_sink(step.before.kind))
+      services->log->write(LogLevel::info, step.before.id,
+                           "removed: " + to_string(ledger.balances().at(step.before.id)));
+    services->health.recover(step.before.id);
+    step.node->set_outputs({});
+    step.node->set_inputs({});
+    if (auto* sink = dynamic_cast<SinkNode*>(step.node.get())) {
+      sink->leave();
+      sink->join(kBackgroundLimit);
+    }
+  }
+  wire(next, fresh);
+  {
+    const std::lock_guard lock(mutex);
+    ledger.change(next);
+    graph = next;
+  }
+  for (const auto& step : steps) {
+    if (step.added && step.after.kind != StageKind::source) step.node->open();
+    if (!step.removed) services->health.recover(step.node->id());
+  }
+  resume(graph);
+}
+
+// The old graph again: what was taken down is built anew. What cannot be is tried again by the engine (a sink does so
+// itself).
+void Reload::restore() {
+  for (auto& step : steps) {
+    auto* source = dynamic_cast<SourceNode*>(step.node.get());
+    if (source && (step.added || step.down)) {
+      source->retire();
+      static_cast<void>(source->join(graph.pipeline.settings.shutdown_timeout));
+    }
+    if (step.added || step.down)
+      step.node->exclusively(kBackgroundLimit, [&] { static_cast<void>(step.node->demolish(kBackgroundLimit)); });
+  }
+  for (auto at = steps.rbegin(); at != steps.rend(); ++at) {
+    if (at->added || !at->down) continue;
+    Result<void> result;
+    const bool free = at->node->exclusively(kBackgroundLimit, [&] {
+      {
+        const std::lock_guard lock(mutex);
+        at->node->respec(at->before);
+      }
+      result = at->node->build();
+    });
+    if (!free) result = fail("the old stage has not come back");
+    auto* source = dynamic_cast<SourceNode*>(at->node.get());
+    if (result && source) source->launch(after_start);
+    if (result) continue;
+    services->log->write(LogLevel::error, at->before.id,
+                         "the old stage cannot be built again, it is tried again: " + result.error().message);
+    services->health.degrade(at->before.id, result.error().message);
+  }
+  resume(graph);
+}
+
+void Reload::resume(const Graph& running) {
+  services->draining = false;
+  running.each<SinkNode>([](SinkNode& sink) { sink.park(false); });
+  running.each<SourceNode>([&](SourceNode& source) {
+    const bool relaunched =
+        std::any_of(steps.begin(), steps.end(), [&](const Step& step) { return step.node.get() == &source; });
+    if (relaunched && source.built()) source.go();
+    source.pause(false);
+  });
+  for (const auto& node : running.nodes) node->wake();
+}
+
+std::string Reload::summary() const {
+  std::string rebuilt, added, removed;
+  for (const auto& step : steps) (step.added ? added : step.removed ? removed : rebuilt) += " " + step.node->id();
+  std::string text =
+      std::to_string(next.nodes.size() - static_cast<std::size_t>(std::count_if(
+                                             steps.begin(), steps.end(), [](const Step& s) { return !s.removed; }))) +
+      " stages kept";
+  if (!rebuilt.empty()) text += "; rebuilt:" + rebuilt;
+  if (!added.empty()) text += "; added:" + added;
+  if (!removed.empty()) text += "; removed:" + removed;
+  return text;
+}
+
+}  // namespace fffa::core

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// Reload: from one running graph to another, without losing anything on the way.
+//
+// Sources wait (a kernel table goes on merging meanwhile). What is on its way runs dry; aggregators that change put out
+// what they hold; stages that change are closed and destroyed before the new ones are built, so that two owners of one
+// resource never overlap. Batches that wait for a sink wait for the sink's successor of the same id. Where a step
+// fails, the old stages are built again.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "graph_state.h"
+#include "services.h"
+
+namespace fffa::core {
+
+// True where a stage may keep running: equal but for places in files. Inputs are compared by the ids of their stages.
+bool same_stage(const Pipeline& a, std::size_t i, const Pipeline& b, std::size_t j);
+
+struct Reload {
+  std::shared_ptr<Services> services;
+  Graph& graph;
+  Ledger& ledger;
+  std::mutex& mutex;                  // of graph and ledger
+  std::function<void()> after_start;  // for the threads of new sources
+  // --- the plan
+  struct Step {
+    std::shared_ptr<Node> node;
+    StageSpec before, after;  // removed: no after; added: no before
+    bool removed = false, added = false;
+    bool down = false;  // its old stage is gone
+  };
+  std::vector<Step> steps;  // what changes, in topological order
+  Graph next;
+
+  // What was done, for the log; or why it was not, and then the old graph runs on.
+  Result<std::string> run(Pipeline pipeline);
+
+ private:
+  void plan(Pipeline pipeline);
+  Result<void> come_to_rest();
+  Result<void> take_down();
+  Result<void> take_down_sink(Step& step);
+  Result<void> bring_up();
+  void commit();
+  void restore();
+  void resume(const Graph& running);
+  std::string summary() const;
+};
+
+}  // namespace fffa::core

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+#include "signals.h"
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdint>
+#include <system_error>
+#include <thread>
+
+namespace fffa::core {
+
+struct Signals::Loop {
+  Handlers handlers;
+  sigset_t ours{}, before{};
+  int signals = -1;
+  int stop = -1;
+  std::thread thread;
+
+  explicit Loop(Handlers h) : handlers(std::move(h)) {
+    sigemptyset(&ours);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&ours, signal);
+    pthread_sigmask(SIG_BLOCK, &ours, &before);
+    std::signal(SIGPIPE, SIG_IGN);
+    signals = signalfd(-1, &ours, SFD_CLOEXEC);
+    stop = eventfd(0, EFD_CLOEXEC);
+    if (signals < 0 || stop < 0) throw std::system_error(errno, std::generic_category(), "signalfd");
+    thread = std::thread([this] { run(); });
+  }
+  ~Loop() {
+    const std::uint64_t one = 1;
+    while (write(stop, &one, sizeof one) < 0 && errno == EINTR) {
+    }
+    thread.join();
+    close(signals);
+    close(stop);
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+  Loop(const Loop&) = delete;
+  Loop& operator=(const Loop&) = delete;
+
+  void run() {
+    bool stopping = false;
+    for (;;) {
+      pollfd polled[] = {{signals, POLLIN, 0}, {stop, POLLIN, 0}};
+      if (poll(polled, 2, -1) < 0 && errno != EINTR) return;
+      if (polled[1].revents != 0) return;
+      signalfd_siginfo got{};
+      if (polled[0].revents == 0 || read(signals, &got, sizeof got) != sizeof got) continue;
+      if (got.ssi_signo == SIGHUP) {
+        handlers.reload();
+      } else if (!stopping) {
+        stopping = true;
+        handlers.stop();
+      } else {
+        handlers.leave();
+        _exit(128 + static_cast<int>(got.ssi_signo));
+      }
+    }
+  }
+};
+
+Signals::Signals(Handlers handlers) : loop_(std::make_unique<Loop>(std::move(handlers))) {}
+Signals::~Signals() = default;
+
+}  // namespace fffa::core

@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT
+#include "sink_node.h"
+
+#include <algorithm>
+
+namespace fffa::core {
+
+using namespace std::chrono_literals;
+namespace {
+constexpr std::chrono::nanoseconds kForever = -1ns;
+constexpr auto kBackgroundLimit = 5s;
+}  // namespace
+
+class SinkNode::CompletionState final : public Completion::State {
+ public:
+  CompletionState(std::shared_ptr<Completions> to, std::uint64_t id) : to_(std::move(to)), id_(id) {}
+  ~CompletionState() override {
+    if (!told_) complete(retry("the sink let go of the batch untold"));
+  }
+  void complete(Result<void> result) noexcept override {
+    if (std::exchange(told_, true)) return;
+    {
+      const std::lock_guard lock(to_->mutex);
+      to_->done.emplace_back(id_, std::move(result));
+    }
+    to_->waker->signal();
+  }
+
+ private:
+  std::shared_ptr<Completions> to_;
+  std::uint64_t id_;
+  bool told_ = false;
+};
+
+SinkNode::SinkNode(StageSpec spec, std::shared_ptr<Services> services)
+    : Node(std::move(spec), std::move(services)),
+      retries_(services_->metrics.counter("fffa_sink_retries_total", "Batches that were offered again",
+                                          {{"stage", id()}, {"type", spec_.type}})) {
+  completions_->waker = waker_;
+}
+
+SinkNode::~SinkNode() {
+  if (thread_.joinable()) thread_.detach();  // join()ed before, unless the thread is the last owner
+}
+
+void SinkNode::open() {
+  open_context();
+  thread_ended_ = false;
+  thread_ = std::thread([self = shared_from_this(), this] { main(); });
+}
+
+bool SinkNode::join(std::chrono::nanoseconds limit) {
+  if (!thread_.joinable()) return true;
+  for (const auto deadline = Monotonic::now() + limit; !thread_ended_;) {
+    if (Monotonic::now() > deadline) return false;
+    std::this_thread::sleep_for(1ms);
+  }
+  thread_.join();
+  return true;
+}
+
+void SinkNode::park(bool parked) {
+  parked_ = parked;
+  wake();
+}
+
+void SinkNode::leave() {
+  leaving_ = true;
+  wake();
+}
+
+void SinkNode::main() {
+  for (bool over = false; !over && !services_->abandoned;) {
+    std::chrono::nanoseconds pause = 0ns;
+    {
+      const std::lock_guard lock(gate_);
+      run_tasks();
+      pause = step();
+      over = leaving_ || (ended_ && in_flight_.empty() && waiting_.empty() && !parked_);
+    }
+    if (!over && pause != 0ns) waker_->sleep(pause);
+  }
+  {
+    const std::lock_guard lock(gate_);
+    collect();
+    close_stage();
+  }
+  thread_ended_ = true;
+  finish();
+}
+
+std::chrono::nanoseconds SinkNode::step() {
+  if (collect()) return 0ns;
+  if (parked_) return kForever;
+  const auto now = Monotonic::now();
+  if (!stage_) {
+    if (rebuild_at_ > now) return rebuild_at_ - now;
+    rebuild();
+    return 0ns;
+  }
+  const auto next =
+      std::min_element(waiting_.begin(), waiting_.end(), [](const Item& a, const Item& b) { return a.due < b.due; });
+  if (next != waiting_.end() && next->due <= now) {
+    auto item = std::move(*next);
+    waiting_.erase(next);
+    offer(std::move(item));
+    return 0ns;
+  }
+  if (can_take()) {
+    if (auto message = take()) {
+      ended_ = ended_ || message->batch->watermark == kEndOfInput;
+      records_ += message->cost;
+      offer({std::move(*message), 0, {}});
+      return 0ns;
+    }
+  }
+  if (ended_ && !blocking() && !flushed_ && !in_flight_.empty()) {
+    flush();
+    return 0ns;
+  }
+  return next == waiting_.end() ? kForever : std::max<std::chrono::nanoseconds>(next->due - now, 1ms);
+}
+
+bool SinkNode::can_take() const {
+  const auto batches = in_flight_.size() + waiting_.size();
+  return blocking() ? batches == 0 : batches < kMostBatches && records_ < kMostRecords;
+}
+
+bool SinkNode::collect() {
+  std::vector<std::pair<std::uint64_t, Result<void>>> done;
+  {
+    const std::lock_guard lock(completions_->mutex);
+    done.swap(completions_->done);
+  }
+  // Successes first: a fatal error makes everything else that is in flight be offered again.
+  std::stable_partition(done.begin(), done.end(), [](const auto& entry) { return entry.second.ok(); });
+  for (auto& [id, result] : done) {
+    const auto at = in_flight_.find(id);
+    if (at == in_flight_.end()) continue;
+    auto item = std::move(at->second);
+    in_flight_.erase(at);
+    finished_item(std::move(item), std::move(result));
+  }
+  return !done.empty();
+}
+
+void SinkNode::offer(Item item) {
+  if (item.tries > 0) retries_.add();
+  if (blocking()) {
+    auto result = guarded("write()", [&] { return static_cast<Sink&>(*stage_).write(*item.message.batch); });
+    return finished_item(std::move(item), std::move(result));
+  }
+  const auto id = next_id_++;
+  auto batch = item.message.batch.share();
+  in_flight_.emplace(id, std::move(item));
+  flushed_ = false;
+  const auto result = guarded("write()", [&]() -> Result<void> {
+    static_cast<AsyncSink&>(*stage_).write(std::move(batch),
+                                           Completion(std::make_unique<CompletionState>(completions_, id)));
+    return {};
+  });
+  if (!result) break_down(result.error());
+}
+
+void SinkNode::finished_item(Item item, Result<void> result) {
+  if (!result) return failed_item(std::move(item), result.error());
+  sent_.add(item.message.tally);
+  records_ -= item.message.cost;
+  rebuilds_ = 0;
+  if (!trouble_.empty() && item.tries > 0) {
+    log().info("delivers again");
+    trouble_.clear();
+    recover();
+  }
+  settle(item.message);
+}
+
+void SinkNode::failed_item(Item item, const Error& error) {
+  errors_->add();
+  const auto now = Monotonic::now();
+  switch (error.disposition) {
+    case Disposition::retry:
+      said(error.message, LogLevel::warning, "tried again until it succeeds");
+      item.due = now + pause_after(item.tries++);
+      break;
+    case Disposition::reject:
+      if (spec_.on_reject == OnReject::drop) {
+        said(error.message, LogLevel::error, "rejected batches are dropped (on_reject: drop)");
+        return give_up(item);
+      }
+      said(error.message, LogLevel::error, "the rejected batch is held until the sink takes it (on_reject: hold)");
+      item.due = now + services_->tuning.retry_longest;
+      ++item.tries;
+      break;
+    case Disposition::fatal:
+    case Disposition::unavailable:
+      item.due = now;
+      ++item.tries;
+      waiting_.push_back(std::move(item));
+      return break_down(error);
+  }
+  waiting_.push_back(std::move(item));
+}
+
+void SinkNode::give_up(Item& item) {
+  lose("rejected", item.message.tally);
+  if (item.message.ack) item.message.ack->worsen(Outcome::lost);
+  records_ -= item.message.cost;
+  settle(item.message);
+}
+
+// One line when trouble starts or changes, not one a batch.
+void SinkNode::said(const std::string& trouble, LogLevel level, const std::string& consequence) {
+  degrade(trouble);
+  if (trouble == trouble_) return;
+  trouble_ = trouble;
+  log().log(level, trouble + ": " + consequence);
+}
+
+void SinkNode::break_down(const Error& error) {
+  said(error.message, LogLevel::error, "the sink is closed and built again, its batches are kept");
+  if (retiring_) return;
+  static_cast<void>(retire(kBackgroundLimit));
+  rebuild_at_ = Monotonic::now() + pause_after(rebuilds_++);
+}
+
+bool SinkNode::retire(std::chrono::nanoseconds limit) {
+  retiring_ = true;
+  if (stage_ && !blocking() && !in_flight_.empty()) {
+    flush();
+    for (const auto deadline = Monotonic::now() + limit;
+         !in_flight_.empty() && Monotonic::now() < deadline && !services_->abandoned;) {
+      if (!collect()) std::this_thread::sleep_for(1ms);
+    }
+  }
+  close_stage();
+  const bool gone = demolish(limit);
+  // What the stage did not complete before it went is offered again, by the next one.
+  collect();
+  for (auto& [id, item] : in_flight_) waiting_.push_back(std::move(item));
+  in_flight_.clear();
+  retiring_ = false;
+  closed_ = false;
+  return gone;
+}
+
+void SinkNode::flush() {
+  flushed_ = true;
+  static_cast<void>(guarded("flush()", [this]() -> Result<void> {
+    static_cast<AsyncSink&>(*stage_).flush();
+    return {};
+  }));
+}
+
+void SinkNode::rebuild() {
+  services_->metrics
+      .counter("fffa_stage_rebuilds_total", "Times the stage was built again after an error",
+               {{"stage", id()}, {"type", spec_.type}})
+      .add();
+  if (const auto result = build(); !result) {
+    said("rebuild: " + result.error().message, LogLevel::error, "tried again");
+    rebuild_at_ = Monotonic::now() + pause_after(rebuilds_++);
+  }
+}
+
+void SinkNode::close_stage() {
+  if (!stage_ || std::exchange(closed_, true)) return;
+  const auto result = guarded("close()", [this] {
+    return blocking() ? static_cast<Sink&>(*stage_).close() : static_cast<AsyncSink&>(*stage_).close();
+  });
+  if (result) return;
+  close_failed_ = true;
+  errors_->add();
+  log().error("close: " + result.error().message);
+}
+
+std::chrono::nanoseconds SinkNode::pause_after(int tries) {
+  const auto& tuning = services_->tuning;
+  auto pause = tuning.retry_first;
+  for (int i = 0; i < tries && pause < tuning.retry_longest; ++i) pause *= 2;
+  pause = std::min(pause, tuning.retry_longest);
+  // Between half and all of it, so that many hosts do not come back at once.
+  return pause / 2 +
+         std::chrono::nanoseconds(std::uniform_int_distribution<std::int64_t>(0, pause.count() / 2)(random_));
+}
+
+}  // namespace fffa::core

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+// A sink, blocking or asynchronous, and its thread: back-off, rejected batches, rebuilding after a fatal error.
+#pragma once
+
+#include <atomic>
+#include <deque>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "node.h"
+
+namespace fffa::core {
+
+class SinkNode final : public Node {
+ public:
+  SinkNode(StageSpec spec, std::shared_ptr<Services> services);
+  ~SinkNode() override;
+  // Of an AsyncSink: batches and records that are neither completed nor rejected.
+  static constexpr std::size_t kMostBatches = 64;
+  static constexpr std::size_t kMostRecords = 65536;
+
+  void open() override;
+  void wake() override { waker_->signal(); }
+  bool join(std::chrono::nanoseconds limit) override;
+
+  // Parked, it offers nothing to its stage, which may then be closed and rebuilt; its batches wait.
+  void park(bool parked);
+  // Closes and destroys the stage; what was not delivered waits for the next one. Under the gate, parked. False: not by
+  // `limit`.
+  bool retire(std::chrono::nanoseconds limit);
+  void leave();  // ends the thread; the stage is retired
+  bool close_failed() const noexcept { return close_failed_; }
+
+ private:
+  struct Item {
+    Message message;
+    int tries = 0;
+    Monotonic::time_point due{};
+  };
+  // Completions come here from any thread, also after the node is gone.
+  struct Completions {
+    std::shared_ptr<Waker> waker;
+    std::mutex mutex;
+    std::vector<std::pair<std::uint64_t, Result<void>>> done;
+  };
+  class CompletionState;
+
+  std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
+  std::shared_ptr<Completions> completions_ = std::make_shared<Completions>();
+  std::thread thread_;
+  std::atomic<bool> thread_ended_{true};
+  std::atomic<bool> parked_{false};
+  std::atomic<bool> leaving_{false};
+  std::atomic<bool> close_failed_{false};
+  // --- the thread's, under the gate
+  std::map<std::uint64_t, Item> in_flight_;
+  std::deque<Item> waiting_;  // to be offered (again)
+  std::size_t records_ = 0;   // of both
+  std::uint64_t next_id_ = 0;
+  bool ended_ = false;
+  bool flushed_ = false;
+  bool retiring_ = false;
+  bool closed_ = false;
+  int rebuilds_ = 0;  // in a row
+  Monotonic::time_point rebuild_at_{};
+  std::string trouble_;  // what was last said of it in the log; empty: none
+  std::minstd_rand random_{std::random_device{}()};
+  Counter& retries_;
+
+  bool blocking() const noexcept { return spec_.kind == StageKind::sink; }
+  void main();
+  // Does one thing; how long to sleep until there may be another (0: do not).
+  std::chrono::nanoseconds step();
+  bool collect();
+  bool can_take() const;
+  void offer(Item item);
+  void finished_item(Item item, Result<void> result);
+  void failed_item(Item item, const Error& error);
+  void give_up(Item& item);
+  void break_down(const Error& error);
+  void flush();
+  void rebuild();
+  void close_stage();
+  void said(const std::string& trouble, LogLevel level, const std::string& consequence);
+  std::chrono::nanoseconds pause_after(int tries);
+};
+
+}  // namespace fffa::core

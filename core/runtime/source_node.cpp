@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT
+#include "source_node.h"
+
+#include <algorithm>
+
+namespace fffa::core {
+
+using namespace std::chrono_literals;
+
+SourceNode::SourceNode(StageSpec spec, std::shared_ptr<Services> services)
+    : Node(std::move(spec), std::move(services)) {}
+
+SourceNode::~SourceNode() {
+  if (thread_.joinable()) thread_.detach();  // join()ed before, unless the thread is the last owner
+}
+
+void SourceNode::launch(std::function<void()> after_start) {
+  open_context();
+  go_ = retiring_ = thread_ended_ = finished_ = false;
+  end_sent_ = false;
+  {
+    const std::lock_guard lock(mutex_);
+    started_.reset();
+    failure_.reset();
+  }
+  thread_ = std::thread([self = shared_from_this(), this, after_start = std::move(after_start)] { main(after_start); });
+}
+
+std::optional<Result<void>> SourceNode::started() const {
+  const std::lock_guard lock(mutex_);
+  return started_;
+}
+
+std::optional<Error> SourceNode::failure() const {
+  const std::lock_guard lock(mutex_);
+  return failure_;
+}
+
+void SourceNode::go() {
+  go_ = true;
+  wake();
+}
+
+bool SourceNode::join(std::chrono::nanoseconds limit) {
+  if (!thread_.joinable()) return true;
+  for (const auto deadline = Monotonic::now() + limit; !thread_ended_;) {
+    if (Monotonic::now() > deadline) return false;
+    std::this_thread::sleep_for(1ms);
+  }
+  thread_.join();
+  return true;
+}
+
+void SourceNode::pause(bool paused) {
+  paused_ = paused;
+  const std::lock_guard lock(gate_);  // whoever emits holds it
+  wake();
+}
+
+void SourceNode::retire() {
+  retiring_ = true;
+  wake();
+}
+
+Tally SourceNode::seen() const {
+  const Tally records = received();
+  if (!has_status_) return records;
+  Tally seen = seen_.value();
+  seen.records = records.records;
+  return seen;
+}
+
+void SourceNode::main(const std::function<void()>& after_start) {
+  auto result = guarded("start()", [this] { return static_cast<Source&>(*stage_).start(); });
+  if (result && after_start) after_start();
+  const bool ok = result.ok();
+  {
+    const std::lock_guard lock(mutex_);
+    if (!ok) failure_ = result.error();
+    started_ = std::move(result);
+  }
+  services_->main.signal();
+  while (!go_ && !retiring_ && !services_->abandoned) {
+    run_tasks();
+    waker_->sleep(-1ns);
+  }
+  if (ok && go_) run_stage();
+  end_input();
+  thread_ended_ = true;
+  finish();
+}
+
+void SourceNode::run_stage() {
+  run_tasks();
+  auto result = guarded(kRun, [this] { return static_cast<Source&>(*stage_).run(*this); });
+  if (result) return;
+  errors_->add();
+  log().error(result.error().message + ": the source has ended");
+  degrade(result.error().message);
+  const std::lock_guard lock(mutex_);
+  failure_ = std::move(result.error());
+}
+
+void SourceNode::end_input() {
+  if (std::exchange(end_sent_, true)) return;
+  for (;;) {
+    {
+      const std::lock_guard lock(gate_);
+      if (retiring_ || services_->abandoned) return;
+      if (!paused_) return send_end();
+    }
+    waker_->sleep(-1ns);
+  }
+}
+
+void SourceNode::serve() {
+  channel_->run();
+  run_tasks();
+}
+
+void SourceNode::note(const Batch& batch, const Tally& tally) {
+  received_.add(tally);
+  for (const auto& interface : batch.interfaces) {
+    has_status_ = true;
+    seen_.add(tally_of(interface.seen));
+    filtered_before_.add(tally_of(interface.filtered));
+    lost_before_.add(tally_of(interface.lost));
+  }
+}
+
+bool SourceNode::may_emit() {
+  return (!paused_ || retiring_) && has_room();
+}
+
+bool SourceNode::emit(Batch batch, Acknowledge acknowledge) {
+  const Tally tally = tally_of(batch);
+  note(batch, tally);
+  for (;;) {
+    serve();
+    if (services_->abandoned || end_sent_) {
+      lose("shutdown", tally);
+      return false;
+    }
+    {
+      const std::lock_guard lock(gate_);
+      if (may_emit()) {
+        stamp(batch, true);
+        // Only the runtime ends the input of others, and time does not go back.
+        if (batch.watermark != kEndOfInput) watermark_ = std::max(watermark_.load(), batch.watermark);
+        batch.watermark = watermark_;
+        send(BatchRef(std::move(batch)), channel_->open(std::move(acknowledge)));
+        return true;
+      }
+    }
+    waker_->sleep(-1ns);
+  }
+}
+
+bool SourceNode::ready() const {
+  auto& self = const_cast<SourceNode&>(*this);
+  const std::lock_guard lock(self.gate_);
+  return self.may_emit();
+}
+
+bool SourceNode::wait(std::chrono::nanoseconds period, int fd) {
+  const auto until = Monotonic::now() + period;
+  for (;;) {
+    serve();
+    if (stopping()) return false;
+    const auto left = until - Monotonic::now();
+    if (left <= 0ns || waker_->sleep(left, fd)) {
+      serve();
+      return !stopping();
+    }
+  }
+}
+
+bool SourceNode::settle() {
+  end_input();
+  for (;;) {
+    serve();
+    if (unacknowledged() == 0) return true;
+    if (services_->abandoned) return false;
+    waker_->sleep(-1ns);
+  }
+}
+
+}  // namespace fffa::core

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// A source and its thread.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "node.h"
+
+namespace fffa::core {
+
+class SourceNode final : public Node, private Output {
+ public:
+  SourceNode(StageSpec spec, std::shared_ptr<Services> services);
+  ~SourceNode() override;
+  static constexpr const char* kRun = "run()";  // the one call that is meant to last
+
+  void open() override { launch({}); }
+  // Starts the thread: Source::start(), `after_start` (drops the thread's privileges), then it waits for go().
+  void launch(std::function<void()> after_start);
+  std::optional<Result<void>> started() const;  // nullopt: not yet
+  void go();                                    // Source::run()
+  void wake() override { waker_->signal(); }
+  bool join(std::chrono::nanoseconds limit) override;
+
+  // While paused nothing is emitted: emit() waits, ready() says no. On return no emit() is under way.
+  void pause(bool paused);
+  // Ends this source only, without ending the input of what comes after it: it is rebuilt or removed.
+  void retire();
+  void abandon() { channel_->abandon(); }
+
+  // What it saw: as it says by InterfaceStatus, else its records.
+  Tally seen() const;
+  Tally filtered_before() const { return filtered_before_.value(); }  // by what it watches, before there was a record
+  Tally lost_before() const { return lost_before_.value(); }
+  std::size_t unacknowledged() const { return channel_->unacknowledged(); }
+  std::optional<Error> failure() const;  // of run()
+
+ private:
+  std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
+  std::shared_ptr<AckChannel> channel_ = std::make_shared<AckChannel>(waker_);
+  std::thread thread_;
+  mutable std::mutex mutex_;  // started_, failure_
+  std::optional<Result<void>> started_;
+  std::optional<Error> failure_;
+  std::atomic<bool> go_{false};
+  std::atomic<bool> paused_{false};
+  std::atomic<bool> retiring_{false};
+  std::atomic<bool> thread_ended_{true};
+  bool end_sent_ = false;  // the source's thread
+  std::atomic<bool> has_status_{false};
+  Level seen_, filtered_before_, lost_before_;
+
+  void main(const std::function<void()>& after_start);
+  void run_stage();
+  void end_input();
+  void serve();  // acknowledgements and posted functions; the source's thread
+  void note(const Batch& batch, const Tally& tally);
+  bool may_emit();
+  bool emit(Batch batch, Acknowledge acknowledge) override;
+  bool ready() const override;
+  bool wait(std::chrono::nanoseconds period, int fd) override;
+  bool stopping() const override { return services_->stopping || retiring_; }
+  bool settle() override;
+  using Node::settle;
+};
+
+}  // namespace fffa::core

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT
+#include "fffa_common/leftovers.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+#include "fffa_common/sealed_file.h"
+#include "test_files.h"
+
+namespace fffa::common {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::files_below;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::read_gzip;
+using testing::read_plain;
+using testing::write_plain;
+
+class Log final : public Logger {
+ public:
+  void log(LogLevel, std::string_view message) override { text += std::string(message) + "\n"; }
+  bool enabled(LogLevel) const override { return true; }
+  std::string text;
+};
+
+struct Place {
+  testing::TemporaryFolder temporary;
+  Directory directory{temporary.path()};
+  Log log;
+  LeftoverOptions options{
+      [](std::string_view name) { return name.starts_with("log"); },
+      [](std::string_view name, unsigned attempt) { return std::string(name) + "-" + std::to_string(attempt); }, 2,
+      true};
+
+  std::filesystem::path path(const std::string& name) const { return temporary.path() / name; }
+  Leftovers reclaim() { return reclaim_leftovers(directory, options, log); }
+};
+
+TEST(Leftovers, TornLineIsCutOff) {
+  Place place;
+  write_plain(place.path(".log.part"), "header\none\ntwo\nthr");
+  EXPECT_EQ(place.reclaim().sealed, 1u);
+  EXPECT_THAT(files_below(place.temporary.path()), ElementsAre("log"));
+  EXPECT_EQ(read_plain(place.path("log")), "header\none\ntwo\n");
+  EXPECT_THAT(place.log.text, HasSubstr("2 records, 3 bytes of a torn one"));
+}
+
+TEST(Leftovers, WithoutARecordRemovedAndSaid) {
+  Place place;
+  write_plain(place.path(".log.part"), "header\non");
+  write_plain(place.path(".log2.part"), "");
+  EXPECT_EQ(place.reclaim().empty, 2u);
+  EXPECT_THAT(files_below(place.temporary.path()), IsEmpty());
+  EXPECT_THAT(place.log.text, HasSubstr(".log2.part"));
+}
+
+TEST(Leftovers, ATakenNameIsKept) {
+  Place place;
+  write_plain(place.path("log"), "there");
+  write_plain(place.path(".log.part"), "header\none\n");
+  EXPECT_EQ(place.reclaim().sealed, 1u);
+  EXPECT_EQ(read_plain(place.path("log")), "there");
+  EXPECT_EQ(read_plain(place.path("log-1")), "header\none\n");
+}
+
+TEST(Leftovers, OtherFilesAndLinksAreLeftAlone) {
+  Place place;
+  testing::TemporaryFolder outside;
+  write_plain(outside.path() / ".log.part", "header\none\ntorn");
+  write_plain(place.path(".other.part"), "header\none\n");
+  write_plain(place.path("log.part"), "header\none\n");
+  std::filesystem::create_directory_symlink(outside.path(), place.path("link"));
+  std::filesystem::create_symlink(outside.path() / ".log.part", place.path(".log.part"));
+  std::filesystem::create_directories(place.path("a/b/c"));
+  write_plain(place.path("a/b/c/.log.part"), "header\ntoo deep\n");
+  const auto found = place.reclaim();
+  EXPECT_EQ(found.sealed, 0u);
+  EXPECT_EQ(read_plain(outside.path() / ".log.part"), "header\none\ntorn");
+  EXPECT_THAT(files_below(place.temporary.path()),
+              ElementsAre(".log.part", ".other.part", "a/b/c/.log.part", "link", "log.part"));
+}
+
+TEST(Leftovers, AFileBeingWrittenIsLeftAlone) {
+  Place place;
+  SealedFile file(place.directory, {{}, [](unsigned) { return std::string("log"); }, false, "header", {}});
+  file.add("one\n", 1);
+  ASSERT_TRUE(file.flush().ok());
+  EXPECT_EQ(place.reclaim().sealed, 0u);
+  ASSERT_TRUE(file.seal().ok());
+}
+
+TEST(Leftovers, DamagedGzipKeepsItsWholeLines) {
+  Place place;
+  Deflater deflater;
+  std::string bytes;
+  deflater.add("header\none\ntwo\nthr", bytes);
+  deflater.sync(bytes);
+  write_plain(place.path(".log.gz.part"), bytes + "garbage");
+  write_plain(place.path(".log.gz.part.copy"), "of a reclaim that was killed");
+  EXPECT_EQ(place.reclaim().sealed, 1u);
+  EXPECT_THAT(files_below(place.temporary.path()), ElementsAre("log.gz"));
+  EXPECT_EQ(read_gzip(place.path("log.gz")), "header\none\ntwo\n");
+}
+
+// A writer tells after each flush how many lines are safe, and is killed at a random moment: at least those lines are
+// there afterwards, whole.
+TEST(Leftovers, NothingFlushedIsLostByKill9) {
+  for (unsigned round = 0; round < 20; ++round) {
+    Place place;
+    const bool gzip = round % 2 == 0;
+    int pipe_ends[2];
+    ASSERT_EQ(pipe(pipe_ends), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+      SealedFile file(
+          place.directory,
+          {{"a", "b"}, [gzip](unsigned) { return std::string(gzip ? "log.gz" : "log"); }, gzip, "header", {}});
+      for (std::uint32_t line = 1;; ++line) {
+        file.add("line " + std::to_string(line) + "\n", 1);
+        if (line % 7 == 0 && file.flush().ok()) static_cast<void>(!::write(pipe_ends[1], &line, sizeof line));
+      }
+    }
+    ::close(pipe_ends[1]);
+    std::uint32_t safe = 0;
+    for (unsigned i = 0; i < 10 + 37 * round; ++i)
+      ASSERT_EQ(::read(pipe_ends[0], &safe, sizeof safe), static_cast<ssize_t>(sizeof safe));
+    ::kill(child, SIGKILL);
+    ::waitpid(child, nullptr, 0);
+    for (std::uint32_t told = 0; ::read(pipe_ends[0], &told, sizeof told) > 0;) safe = told;
+    ::close(pipe_ends[0]);
+    ASSERT_EQ(place.reclaim().sealed, 1u);
+    const auto text = gzip ? read_gzip(place.path("a/b/log.gz")) : read_plain(place.path("a/b/log"));
+    std::istringstream lines(text);
+    std::string line;
+    std::getline(lines, line);
+    EXPECT_EQ(line, "header");
+    std::uint32_t count = 0;
+    while (std::getline(lines, line)) ASSERT_EQ(line, "line " + std::to_string(++count));
+    EXPECT_GE(count, safe);
+    EXPECT_TRUE(text.ends_with('\n'));
+  }
+}
+
+}  // namespace
+}  // namespace fffa::common

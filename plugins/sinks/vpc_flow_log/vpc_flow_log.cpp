@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MIT
+#include "vpc_flow_log.h"
+
+#include <algorithm>
+#include <fstream>
+#include <utility>
+
+#include "fffa_common/hash.h"
+#include "fffa_common/leftovers.h"
+
+namespace fffa::vpc_flow_log {
+namespace {
+
+constexpr unsigned kFolderDepth = 8;        // AWSLogs ... hour
+constexpr std::size_t kMaxOpenFiles = 256;  // accounts x regions x 5 minutes; more are sealed early
+
+std::string machine_id(StageContext& context) {
+  std::string id;
+  std::ifstream file("/etc/machine-id");
+  if (file >> id) return id;
+  return std::string(context.texts().view(context.host()));
+}
+
+VpcFormatOptions format_options(const Config& config) {
+  return {config.log_format, config.eni_address, config.account_id.value_or(""), config.region.value_or("")};
+}
+
+}  // namespace
+
+std::vector<Resource> VpcFlowLog::resources(const Config& config) {
+  return {{"directory", std::filesystem::absolute(config.directory).lexically_normal().string()}};
+}
+
+void VpcFlowLog::check(const Config& config, Checker& checker) {
+  common::check_log_format(config.log_format, checker);
+  const auto name = [&checker](const char* option, const std::optional<std::string>& value) {
+    const auto allowed = [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
+    };
+    if (value && (value->empty() || !std::ranges::all_of(*value, allowed))) {
+      checker.error(option, "is a part of file names: letters, digits and `-`, at least one");
+    }
+  };
+  name("account_id", config.account_id);
+  name("region", config.region);
+  name("flow_log_id", config.flow_log_id);
+}
+
+VpcFlowLog::VpcFlowLog(Config config, StageContext& context)
+    : config_(std::move(config)),
+      context_(context),
+      directory_(config_.directory),
+      sealed_(context.metrics().counter("fffa_files_sealed_total", "Files given their final name")),
+      lost_(context.metrics().counter("fffa_file_lines_lost_total", "Lines of unsealed files that others removed")),
+      status_lines_(context.metrics().counter("fffa_vpc_status_lines_total", "NODATA and SKIPDATA lines")),
+      deficits_lost_(
+          context.metrics().counter("fffa_vpc_deficits_lost_total",
+                                    "Flows whose refused packets stand in an ACCEPT line too, for want of memory")) {
+  auto format = make_vpc_format(context.texts(), format_options(config_));
+  if (!format) throw Failure(format.error());
+  format_ = std::move(*format);
+  flow_log_id_ =
+      config_.flow_log_id.value_or(default_flow_log_id(machine_id(context), context.id(), config_.log_format));
+  if (auto folder = directory_.folder({}); !folder) throw Failure(folder.error());
+  reclaim();
+}
+
+void VpcFlowLog::reclaim() {
+  const auto found =
+      common::reclaim_leftovers(directory_, {is_file_name, other_file_name, kFolderDepth, true}, context_.log());
+  sealed_.add(found.sealed);
+}
+
+Result<void> VpcFlowLog::write(const Batch& batch) {
+  const Pending now{batch.watermark, batch.size(), batch.empty() ? 0 : batch.records.front().sequence, batch.window};
+  if (pending_ != now) {
+    format(batch);
+    pending_ = now;
+  }
+  if (auto flushed = flush(); !flushed) return flushed;
+  pending_.reset();
+  // The batch is delivered; a file that cannot be sealed is tried again with the next.
+  auto sealed = seal(batch.watermark);
+  auto failure = sealed ? std::string() : sealed.error().message;
+  if (!failure.empty() && failure != last_failure_) context_.log().warning("cannot seal a file yet: " + failure);
+  last_failure_ = std::move(failure);
+  return {};
+}
+
+Result<void> VpcFlowLog::close() {
+  if (auto flushed = flush(); !flushed) return flushed;
+  return seal(kEndOfInput);
+}
+
+void VpcFlowLog::format(const Batch& batch) {
+  format_->interfaces(batch);
+  for (const auto& record : batch) add_lines(record);
+  const auto lost = format_->deficits_lost();
+  deficits_lost_.add(lost - std::min(lost, deficits_lost_.value()));
+  for (const auto& line : windows_.add(batch)) {
+    text_.clear();
+    constexpr TimeNs kSecond = 1'000'000'000;
+    format_->append_status(line.interface, line.status, line.start / kSecond, line.end / kSecond - 1, text_);
+    file_of(line.interface.aws, line.end - kSecond).file.add(text_, 1);
+    status_lines_.add();
+  }
+}
+
+// A record's lines may end in different 5 minutes: the REJECT line, which is the last, has an end of its own.
+void VpcFlowLog::add_lines(const FlowRecord& record) {
+  text_.clear();
+  format_->append(record, text_);
+  if (text_.empty()) return;
+  const bool refused = record.has(Has::refused) && record.refused_packets != 0;
+  const auto first = text_.find('\n') + 1;
+  const auto accepted = refused && first == text_.size() ? 0 : first;
+  const std::string_view text = text_;
+  if (accepted != 0) file_of(record.aws, record.last_seen).file.add(text.substr(0, accepted), 1);
+  if (!refused) return;
+  const TimeNs end = record.refused_first_seen != 0 ? record.refused_last_seen : record.last_seen;
+  file_of(record.aws, end).file.add(text.substr(accepted), 1);
+}
+
+VpcFlowLog::OpenFile& VpcFlowLog::file_of(const AwsIdentity& aws, TimeNs end) {
+  const Text account = config_.account_id ? Text::null : aws.account, region = config_.region ? Text::null : aws.region;
+  const TimeNs slot = slot_of(end);
+  const auto wanted = [&](const OpenFile& open) {
+    return open.slot == slot && open.account == account && open.region == region && !open.full;
+  };
+  if (last_ == nullptr || !wanted(*last_)) {
+    const auto found = std::ranges::find_if(files_, [&](const auto& open) { return wanted(*open); });
+    last_ = found != files_.end() ? found->get() : files_.emplace_back(make_file(account, region, slot)).get();
+  }
+  if (last_->file.size() >= config_.max_size.bytes) {
+    last_->full = true;
+    last_ = files_.emplace_back(make_file(account, region, slot)).get();
+  }
+  return *last_;
+}
+
+std::unique_ptr<VpcFlowLog::OpenFile> VpcFlowLog::make_file(Text account, Text region, TimeNs slot) {
+  const FileKey key{component(config_.account_id, account), component(config_.region, region), flow_log_id_, slot};
+  // Another hash for every file of every run, and at every attempt.
+  auto unique = std::string(context_.texts().view(context_.run_id())) + "/" + std::to_string(files_made_++);
+  auto name = [key, unique](unsigned attempt) {
+    return file_name(key, static_cast<std::uint32_t>(common::name_hash(file_name(key, 0) + unique, attempt)));
+  };
+  common::SealedFile::Options options{folder_of(key, config_.hive, config_.hourly), std::move(name), true,
+                                      std::string(format_->header()),
+                                      [this](const common::FileEvent& event) { on_event(event); }};
+  return std::make_unique<OpenFile>(
+      OpenFile{account, region, slot, false, common::SealedFile(directory_, std::move(options))});
+}
+
+std::string VpcFlowLog::component(const std::optional<std::string>& chosen, Text carried) const {
+  return common::safe_component(chosen ? std::string_view(*chosen) : context_.texts().view(carried));
+}
+
+Result<void> VpcFlowLog::flush() {
+  for (const auto& open : files_) {
+    if (auto flushed = open->file.flush(); !flushed) return flushed;
+  }
+  return {};
+}
+
+// Seals what is due, as far as possible; gives the first error.
+Result<void> VpcFlowLog::seal(TimeNs watermark) {
+  Result<void> result;
+  const bool crowded = files_.size() > kMaxOpenFiles;
+  const auto done = [&](const std::unique_ptr<OpenFile>& open) {
+    if (!crowded && !open->full && open->slot + kFileInterval > watermark) return false;
+    auto sealed = open->file.seal();
+    if (sealed.ok()) return true;
+    if (result.ok()) result = std::move(sealed);
+    return false;
+  };
+  last_ = nullptr;
+  std::erase_if(files_, done);
+  return result;
+}
+
+void VpcFlowLog::on_event(const common::FileEvent& event) {
+  using Kind = common::FileEvent::Kind;
+  switch (event.kind) {
+    case Kind::opened: break;
+    case Kind::sealed:
+      sealed_.add();
+      context_.log().info("sealed " + event.path + ": " + std::to_string(event.lines) + " lines");
+      break;
+    case Kind::removed_by_others:
+      lost_.add(event.lines);
+      context_.log().warning(event.path + " was removed by others: " + std::to_string(event.lines) +
+                             " lines are lost; going on in a new file");
+      break;
+    case Kind::moved_by_others:
+      context_.log().warning(event.path + " was moved by others: going on in a new file");
+      break;
+  }
+}
+
+}  // namespace fffa::vpc_flow_log

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// VPC Flow Log files under a directory, as AWS would have put them into a bucket.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fffa/config.h"
+#include "fffa/context.h"
+#include "fffa/format.h"
+#include "fffa/plugin.h"
+#include "fffa/stage.h"
+#include "fffa_common/directory.h"
+#include "fffa_common/sealed_file.h"
+#include "fffa_common/vpc_options.h"
+#include "keys.h"
+#include "windows.h"
+
+namespace fffa::vpc_flow_log {
+
+struct Config {
+  std::filesystem::path directory;
+  std::string log_format{kVpcDefaultFormat};
+  EniAddress eni_address = EniAddress::packet;
+  bool hive = false;
+  bool hourly = false;
+  ByteSize max_size{75'000'000};
+  std::optional<std::string> account_id;
+  std::optional<std::string> region;
+  std::optional<std::string> flow_log_id;
+};
+FFFA_CONFIG(Config, (directory, "the bucket's stand-in: AWSLogs/... is made below it"),
+            (log_format, "fields of a line, as AWS writes them: `${version} ${account-id} ...`"),
+            (eni_address, "what srcaddr and dstaddr show on the interface's own side"),
+            (hive, "Hive-compatible folder names (year=2026/month=01/...)"), (hourly, "a folder per hour"),
+            (max_size, "a file is sealed before its 5 minutes are over when it has this size",
+             range(ByteSize{1}, ByteSize{1'000'000'000'000})),
+            (account_id, "account in lines and paths; default: the interface's, else `unknown`"),
+            (region, "region in lines and paths; default: the interface's, else `unknown` in paths"),
+            (flow_log_id, "in file names; default: fl- and 17 digits made from machine, stage and format"))
+
+class VpcFlowLog final : public Sink {
+ public:
+  static constexpr bool accepts_cumulative = false;
+  static std::vector<Resource> resources(const Config& config);
+  static void check(const Config& config, Checker& checker);
+
+  VpcFlowLog(Config config, StageContext& context);
+  Result<void> write(const Batch& batch) override;
+  Result<void> close() override;
+
+ private:
+  struct OpenFile {
+    Text account;  // as the records carry it
+    Text region;
+    TimeNs slot;
+    bool full;
+    common::SealedFile file;
+  };
+
+  Config config_;
+  StageContext& context_;
+  common::Directory directory_;
+  std::unique_ptr<VpcFormat> format_;
+  std::string flow_log_id_;
+  Windows windows_;
+  std::vector<std::unique_ptr<OpenFile>> files_;
+  OpenFile* last_ = nullptr;
+  std::string text_;
+  std::uint64_t files_made_ = 0;
+  std::string last_failure_;
+  Counter& sealed_;
+  Counter& lost_;
+  Counter& status_lines_;
+  Counter& deficits_lost_;
+
+  // A batch that was formatted but could not be written comes again: it must not be formatted twice.
+  struct Pending {
+    TimeNs watermark = 0;
+    std::size_t size = 0;
+    std::uint64_t sequence = 0;
+    Window window;
+    friend bool operator==(const Pending&, const Pending&) = default;
+  };
+  std::optional<Pending> pending_;
+
+  void reclaim();
+  void format(const Batch& batch);
+  void add_lines(const FlowRecord& record);
+  OpenFile& file_of(const AwsIdentity& aws, TimeNs end);
+  std::unique_ptr<OpenFile> make_file(Text account, Text region, TimeNs slot);
+  std::string component(const std::optional<std::string>& chosen, Text carried) const;
+  Result<void> flush();
+  Result<void> seal(TimeNs watermark);
+  void on_event(const common::FileEvent& event);
+};
+
+}  // namespace fffa::vpc_flow_log
