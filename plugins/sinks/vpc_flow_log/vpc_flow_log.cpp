@@ -72,7 +72,7 @@ void VpcFlowLog::reclaim() {
 }
 
 Result<void> VpcFlowLog::write(const Batch& batch) {
-  const Pending now{batch.watermark, batch.size(), batch.empty() ? 0 : batch.records.front().sequence, batch.window};
+  const common::BatchMark now(batch);
   if (pending_ != now) {
     format(batch);
     pending_ = now;

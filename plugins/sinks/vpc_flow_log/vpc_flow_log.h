@@ -13,6 +13,7 @@
 #include "fffa/format.h"
 #include "fffa/plugin.h"
 #include "fffa/stage.h"
+#include "fffa_common/batch_mark.h"
 #include "fffa_common/directory.h"
 #include "fffa_common/sealed_file.h"
 #include "fffa_common/vpc_options.h"
@@ -77,15 +78,7 @@ class VpcFlowLog final : public Sink {
   Counter& status_lines_;
   Counter& deficits_lost_;
 
-  // A batch that was formatted but could not be written comes again: it must not be formatted twice.
-  struct Pending {
-    TimeNs watermark = 0;
-    std::size_t size = 0;
-    std::uint64_t sequence = 0;
-    Window window;
-    friend bool operator==(const Pending&, const Pending&) = default;
-  };
-  std::optional<Pending> pending_;
+  std::optional<common::BatchMark> pending_;  // formatted, not written yet
 
   void reclaim();
   void format(const Batch& batch);

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: MIT
+#include "file_sink.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "fffa/print.h"
+#include "fffa_common/leftovers.h"
+
+namespace fffa::file {
+namespace {
+
+std::filesystem::path whole_path(const std::filesystem::path& path) {
+  return std::filesystem::absolute(path).lexically_normal();
+}
+
+// "20260101T000500Z"
+std::string stamp_text(TimeNs time) {
+  std::array<char, kTimeChars> text;
+  std::string stamp(text.data(), print_time(time, text.data()));
+  stamp.resize(19);
+  std::erase_if(stamp, [](char c) { return c == '-' || c == ':'; });
+  return stamp + "Z";
+}
+
+// The name before its extension, and the extension with its dot; `.gz` belongs to it.
+std::pair<std::string, std::string> split(const std::filesystem::path& path, bool gzip) {
+  auto name = path.filename();
+  std::string extension;
+  if (gzip) {
+    extension = ".gz";
+    if (name.extension() == ".gz") name = name.stem();
+  }
+  return {name.stem().string(), name.extension().string() + extension};
+}
+
+}  // namespace
+
+std::vector<Resource> File::resources(const Config& config) {
+  return {{"file", whole_path(config.path).string()}};
+}
+
+void File::check(const Config& config, Checker& checker) {
+  common::check_log_format(config.log_format, checker);
+  const auto name = config.path.filename().string();
+  if (name.empty() || name == "." || name == "..") checker.error("path", "names a directory, not a file");
+}
+
+File::File(Config config, StageContext& context)
+    : config_(std::move(config)),
+      context_(context),
+      directory_(whole_path(config_.path).parent_path()),
+      sealed_(context.metrics().counter("fffa_files_sealed_total", "Files given their final name")),
+      lost_(context.metrics().counter("fffa_file_lines_lost_total", "Lines of unsealed files that others removed")) {
+  make_format();
+  if (auto folder = directory_.folder({}); !folder) throw Failure(folder.error());
+  reclaim();
+  sync_timer_ = context_.every(config_.sync_interval, [this] {
+    if (current_ && std::exchange(unsynced_, false)) report(current_->sync(), "cannot sync");
+  });
+}
+
+void File::make_format() {
+  if (config_.format == Format::json) {
+    format_ = make_json_format(context_.texts());
+    return;
+  }
+  VpcFormatOptions options;
+  options.log_format = config_.log_format;
+  options.eni_address = config_.eni_address;
+  auto made = make_vpc_format(context_.texts(), std::move(options));
+  if (!made) throw Failure(made.error());
+  vpc_ = made->get();
+  format_ = std::move(*made);
+}
+
+void File::reclaim() {
+  const auto [stem, extension] = split(config_.path, config_.gzip);
+  const auto owned = [stem = stem, extension = extension](std::string_view name) {
+    if (!name.starts_with(stem) || !name.ends_with(extension) || name.size() < stem.size() + extension.size())
+      return false;
+    // What stands between is a time stamp, a number, or nothing: `flows-web.json` is another sink's.
+    const auto middle = name.substr(stem.size(), name.size() - stem.size() - extension.size());
+    return std::ranges::all_of(middle,
+                               [](char c) { return (c >= '0' && c <= '9') || c == '-' || c == 'T' || c == 'Z'; });
+  };
+  const auto other_name = [extension = extension](std::string_view name, unsigned attempt) {
+    return std::string(name.substr(0, name.size() - extension.size())) + "-" + std::to_string(attempt) + extension;
+  };
+  const auto found = common::reclaim_leftovers(directory_, {owned, other_name, 0, vpc_ != nullptr}, context_.log());
+  sealed_.add(found.sealed);
+}
+
+Result<void> File::write(const Batch& batch) {
+  const common::BatchMark now(batch);
+  if (pending_ != now) {
+    format(batch);
+    pending_ = now;
+  }
+  if (auto flushed = flush(); !flushed) return flushed;
+  pending_.reset();
+  report(seal_complete(), "cannot seal a file yet");
+  return {};
+}
+
+Result<void> File::close() {
+  sync_timer_.reset();
+  if (auto flushed = flush(); !flushed) return flushed;
+  finish_current();
+  return seal_complete();
+}
+
+void File::format(const Batch& batch) {
+  const TimeNs slot = slot_of(batch);
+  if (current_ && slot > current_slot_) finish_current();
+  if (vpc_ != nullptr) vpc_->interfaces(batch);
+  for (const auto& record : batch) {
+    text_.clear();
+    format_->append(record, text_);
+    if (text_.empty()) continue;
+    if (current_ && config_.max_size && current_->size() >= config_.max_size->bytes) finish_current();
+    if (!current_) begin_file(slot);
+    current_->add(text_, static_cast<std::uint64_t>(std::ranges::count(text_, '\n')));
+  }
+}
+
+// The start of the interval that a batch belongs to, by its window or its watermark.
+TimeNs File::slot_of(const Batch& batch) const {
+  if (!config_.interval) return 0;
+  if (batch.window.end == 0 && (batch.watermark == kEndOfInput || batch.watermark <= 0)) return current_slot_;
+  const TimeNs time = batch.window.end != 0 ? batch.window.start : batch.watermark - 1;
+  return time / config_.interval->count() * config_.interval->count();
+}
+
+void File::begin_file(TimeNs slot) {
+  current_slot_ = slot;
+  const TimeNs stamp = slot != 0 ? slot : context_.clock().now();
+  current_ = std::make_unique<common::SealedFile>(
+      directory_, common::SealedFile::Options{{},
+                                              [this, stamp](unsigned attempt) { return name(stamp, attempt); },
+                                              config_.gzip,
+                                              std::string(format_->header()),
+                                              [this](const common::FileEvent& event) { on_event(event); }});
+}
+
+std::string File::name(TimeNs stamp, unsigned attempt) const {
+  auto [name, extension] = split(config_.path, config_.gzip);
+  if (config_.max_size || config_.interval) name += "-" + stamp_text(stamp);
+  if (attempt != 0) name += "-" + std::to_string(attempt);
+  return name + extension;
+}
+
+void File::finish_current() {
+  if (current_) complete_.push_back(std::move(current_));
+}
+
+Result<void> File::flush() {
+  for (const auto& file : complete_) {
+    if (auto flushed = file->flush(); !flushed) return flushed;
+  }
+  unsynced_ = true;
+  return current_ ? current_->flush() : Result<void>();
+}
+
+// As far as possible; the first error.
+Result<void> File::seal_complete() {
+  Result<void> result;
+  std::erase_if(complete_, [&result](const auto& file) {
+    auto sealed = file->seal();
+    if (!sealed.ok() && result.ok()) result = sealed;
+    return sealed.ok();
+  });
+  return result;
+}
+
+// Says a failure once, until it is another.
+void File::report(const Result<void>& result, const char* what) {
+  auto failure = result.ok() ? std::string() : std::string(what) + ": " + result.error().message;
+  if (!failure.empty() && failure != last_failure_) context_.log().warning(failure);
+  last_failure_ = std::move(failure);
+}
+
+void File::on_event(const common::FileEvent& event) {
+  using Kind = common::FileEvent::Kind;
+  switch (event.kind) {
+    case Kind::opened: break;
+    case Kind::sealed:
+      sealed_.add();
+      context_.log().info("sealed " + event.path + ": " + std::to_string(event.lines) + " lines");
+      break;
+    case Kind::removed_by_others:
+      lost_.add(event.lines);
+      context_.log().warning(event.path + " was removed by others: " + std::to_string(event.lines) +
+                             " lines are lost; going on in a new file");
+      break;
+    case Kind::moved_by_others:
+      context_.log().warning(event.path + " was moved by others: going on in a new file");
+      break;
+  }
+}
+
+}  // namespace fffa::file
