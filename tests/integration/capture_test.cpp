@@ -2,7 +2,13 @@
 // What the source reports of real traffic, against the counters of the interface's peer.
 #include <gtest/gtest.h>
 
-#include <set>
+#include <netinet/in.h>
+
+#include <chrono>
+#include <memory>
+#include <stdexcept>
+#include <thread>
+#include <unordered_set>
 
 #include "live_source.h"
 #include "netns.h"
@@ -82,6 +88,137 @@ TEST_P(Hooks, CountWhatThePeerCounts) {
   expect_balance(account);
 }
 INSTANTIATE_TEST_SUITE_P(Ingress, Hooks, ::testing::Values("xdp-native", "xdp-generic", "tc"));
+
+// Distinct flows, and how often one was reported twice in one read-out.
+struct Flows {
+  std::size_t distinct = 0;
+  std::size_t repeated = 0;
+};
+Flows flows_of(const std::vector<Batch>& batches, Direction direction) {
+  std::unordered_set<std::uint64_t> all, in_this_read_out;
+  Flows found;
+  for (const auto& batch : batches) {
+    for (const auto& record : batch) {
+      if (record.direction != direction) continue;
+      all.insert(hash(identity(record)));
+      if (!in_this_read_out.insert(hash(identity(record))).second) ++found.repeated;
+    }
+    if (!batch.interfaces.empty()) in_this_read_out.clear();  // the batch that ends a read-out
+  }
+  found.distinct = all.size();
+  return found;
+}
+
+TEST(Capture, EveryFlowOnceInAReadOut) {
+  const VethPair veth;
+  auto [source, before] = start_at_rest(veth, "drain_interval: 1s");
+  for (int i = 0; i < 4; ++i) {
+    tcp_short(veth.here, veth.there, kThere4, 250);
+    udp_exchange(veth.here, veth.there, kThere6, 20, 20);
+  }
+  const Truth truth = between(before, veth.peer_at_rest(), true);
+  source->stop();
+  const Flows flows = flows_of(source->batches(), Direction::egress);
+  EXPECT_EQ(flows.repeated, 0u);
+  EXPECT_GE(flows.distinct, 1020u);  // the kernel may use a UDP port again
+  EXPECT_EQ(source->account().by_direction[Direction::egress], truth.egress);
+  expect_balance(source->account());
+}
+
+TEST(Capture, ATableTooSmallLosesNothing) {
+  constexpr std::size_t kFlows = 10'000;
+  const VethPair veth;
+  auto [source, before] = start_at_rest(veth, "table_size: 1000\ndrain_interval: 1s");
+  udp_flood(veth.there, veth.here, kHere4, kFlows);
+  tcp_bulk(veth.here, veth.there, kThere4, 4, 1'000'000);  // into a table that is full
+  const Truth truth = between(before, veth.peer_at_rest(), true);
+  source->stop();
+  Account account = source->account();
+  EXPECT_EQ(account.by_direction[Direction::ingress], truth.ingress);
+  EXPECT_EQ(account.by_direction[Direction::egress], truth.egress);
+  EXPECT_GE(flows_of(source->batches(), Direction::ingress).distinct, kFlows);
+  EXPECT_GT(
+      source->context().captured_metrics().value(R"(fffa_ebpf_reasons_total{reason="table_full",direction="ingress"})"),
+      1000);
+  expect_balance(account);
+}
+
+TEST(Capture, TwoProcessorsOnOneFlowWhileItIsReadOut) {
+  const VethPair veth;
+  auto [source, before] = start_at_rest(veth, "drain_interval: 50ms");
+  udp_hammer(veth.here, veth.there, kThere4, 300'000);
+  const Truth truth = between(before, veth.peer_at_rest(), true);
+  source->stop();
+  Account account = source->account();
+  EXPECT_GT(source->batches().size(), 10u);
+  EXPECT_GE(account.by_direction[Direction::egress].packets, 600'000u);
+  EXPECT_EQ(account.by_direction[Direction::egress], truth.egress);
+  expect_balance(account);
+}
+
+TEST(Capture, AnOutputThatBlocksLosesNothing) {
+  const VethPair veth;
+  auto [source, before] = start_at_rest(veth, "table_size: 500\ndrain_interval: 200ms");
+  source->wait_for_batches(2);
+  source->block(true);
+  const std::size_t batches = source->batches().size();
+  for (int i = 0; i < 5; ++i) {
+    tcp_short(veth.here, veth.there, kThere4, 200);
+    udp_flood(veth.there, veth.here, kHere6, 1000);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  }
+  const Truth truth = between(before, veth.peer_at_rest(), true);
+  EXPECT_EQ(source->batches().size(), batches);
+  veth.here.ip("link set veth0 down");
+  EXPECT_TRUE(source->logged("interface veth0 is down")) << "interfaces are followed all the same";
+  source->block(false);
+  source->wait_for_batches(2);
+  source->stop();
+  Account account = source->account();
+  EXPECT_EQ(account.by_direction[Direction::ingress], truth.ingress);
+  EXPECT_EQ(account.by_direction[Direction::egress], truth.egress);
+  expect_balance(account);
+}
+
+TEST(Capture, SuperPacketsCountAsTheSegmentsThatTcpSends) {
+  const VethPair veth(true);
+  auto [source, before] = start_at_rest(veth, "ingress: tc\ndrain_interval: 200ms");
+  const TcpTotals totals = tcp_bulk(veth.here, veth.there, kThere4, 2, 5'000'000);
+  const Counters after = veth.peer_at_rest();
+  source->stop();
+  Volume egress, ingress;
+  for (const auto& batch : source->batches()) {
+    for (const auto& record : batch) {
+      if (record.flow.protocol != IPPROTO_TCP) continue;
+      (record.direction == Direction::egress ? egress : ingress) += {record.packets, record.bytes};
+    }
+  }
+  EXPECT_LT(after.rx_packets - before.rx_packets, egress.packets) << "there were super-packets";
+  EXPECT_EQ(egress.packets, totals.segments_out);
+  EXPECT_EQ(ingress.packets, totals.segments_in);
+  // payload, and for every segment an IP and a TCP header with time stamps; SYNs have 8 bytes of options more
+  EXPECT_EQ(egress.bytes, 2 * 5'000'000 + egress.packets * 52 + 2 * 8);
+  expect_balance(source->account());
+}
+
+TEST(Capture, WatermarkNeverDecreasesAndEndsUpBehindEveryPacket) {
+  const VethPair veth;
+  auto [source, before] = start_at_rest(veth, "drain_interval: 100ms");
+  udp_exchange(veth.here, veth.there, kThere4, 5, 200);
+  source->stop();
+  TimeNs watermark = 0;
+  TimeNs last_seen = 0;
+  for (const auto& batch : source->batches()) {
+    EXPECT_GE(batch.watermark, watermark);
+    watermark = batch.watermark;
+    for (const auto& record : batch) {
+      EXPECT_LE(record.first_seen, record.last_seen);
+      last_seen = std::max(last_seen, record.last_seen);
+    }
+  }
+  EXPECT_GT(last_seen, 0);
+  EXPECT_GT(watermark, last_seen);
+}
 
 }  // namespace
 }  // namespace fffa::integration

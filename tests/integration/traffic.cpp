@@ -6,6 +6,7 @@
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -239,6 +240,31 @@ void udp_flood(const Netns& client, const Netns& server, const std::string& addr
     if (::bind(socket.get(), from.address(), from.length) != 0) fail("bind");
     if (::sendto(socket.get(), "x", 1, 0, at.address(), at.length) != 1) fail("sendto");
   }
+}
+
+void udp_hammer(const Netns& client, const Netns& server, const std::string& address, std::size_t datagrams_each) {
+  const Endpoint at = endpoint(address, kPort);
+  const Socket quiet = listening(server, at, SOCK_DGRAM);
+  const auto connected = [&] {
+    const Netns::Inside inside(client);
+    Socket made(at.family, SOCK_DGRAM);
+    if (::connect(made.get(), at.address(), at.length) != 0) fail("connect");
+    return made;
+  };
+  const Socket socket = connected();
+  Workers workers;
+  for (int processor = 0; processor < 2; ++processor) {
+    workers.start(client, [&, processor] {
+      cpu_set_t set;
+      CPU_ZERO(&set);
+      CPU_SET(processor, &set);
+      if (::sched_setaffinity(0, sizeof set, &set) != 0) fail("two processors are needed");
+      for (std::size_t i = 0; i < datagrams_each; ++i) {
+        if (::send(socket.get(), "hammer", 6, 0) != 6) fail("send");
+      }
+    });
+  }
+  workers.join();
 }
 
 void echo(const Netns& client, const std::string& address, std::size_t count) {
