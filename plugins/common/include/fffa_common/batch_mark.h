@@ -8,7 +8,8 @@
 
 namespace fffa::common {
 
-// Tells whether a batch is the one that could not be written before. Lines are made once per batch (formats have a memory) and kept until they are written.
+// Tells whether a batch is the one that could not be written before. Lines are made once per batch (formats have a
+// memory) and kept until they are written.
 class BatchMark {
  public:
   explicit BatchMark(const Batch& batch)
