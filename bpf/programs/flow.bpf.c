@@ -9,7 +9,7 @@ FFFA_INLINE struct fffa_frame fffa_xdp_frame(struct xdp_md *ctx)
 	const struct fffa_frame frame = {
 		.data = (const __u8 *)(long)ctx->data,
 		.end = (const __u8 *)(long)ctx->data_end,
-		.length = (__u32)bpf_xdp_get_buff_len(ctx),
+		.length = (__u32)(ctx->data_end - ctx->data),
 		.segments = 1,
 		.ifindex = ctx->ingress_ifindex,
 		.tunnels = open_tunnels,
@@ -64,8 +64,15 @@ __attribute__((noinline)) int fffa_skb_pending(struct __sk_buff *ctx, struct fff
 FFFA_INLINE void fffa_on_xdp(struct xdp_md *ctx, const int direction)
 {
 	struct fffa_packet packet;
-	const struct fffa_frame frame = fffa_xdp_frame(ctx);
-	int reason = fffa_parse_first(&frame, &packet, direction);
+	struct fffa_frame frame = fffa_xdp_frame(ctx);
+	int reason = FFFA_OK;
+	FFFA_NO_UNROLL
+	for (int i = 0; i < 2; i++) {
+		reason = fffa_parse_first(&frame, &packet, direction);
+		if (fffa_likely(reason || !packet.cut)) break;
+		/* longer than its first buffer? Only then is the helper worth its time */
+		frame.length = (__u32)bpf_xdp_get_buff_len(ctx);
+	}
 	if (fffa_unlikely(!reason && packet.pending)) fffa_xdp_pending(ctx, &packet);
 	if (fffa_likely(!reason))
 		fffa_count(&packet, direction);

@@ -93,7 +93,7 @@ FFFA_INLINE struct fffa_bucket *fffa_table_bucket(struct fffa_table *t, __u32 in
 	(void)t;
 	return bpf_map_lookup_elem(&buckets, &index);
 }
-FFFA_INLINE struct fffa_table_state *fffa_table_state(struct fffa_table *t)
+FFFA_INLINE struct fffa_table_state *fffa_state_of(struct fffa_table *t)
 {
 	(void)t;
 	return &table_state;

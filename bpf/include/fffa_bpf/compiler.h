@@ -24,10 +24,9 @@
 #define fffa_load16(p) (*(const __u16 *)(p))
 #define fffa_load32(p) (*(const __u32 *)(p))
 #define fffa_load64(p) (*(const __u64 *)(p))
+#define fffa_store64(p, v) (*(__u64 *)(p) = (v)) /* clang makes eight byte stores of a memcpy */
 #define FFFA_READ_ONCE(x) (*(const volatile __typeof__(x) *)&(x))
 #define FFFA_WRITE_ONCE(x, v) (*(volatile __typeof__(x) *)&(x) = (v))
-/* Hides how a value came about, where clang would make of arithmetic the branches that the verifier has to follow. */
-#define FFFA_OPAQUE(x) __asm__ volatile("" : "+r"(x))
 /* A function that reads what others may be writing, and lets nothing depend on it that is not checked again. */
 #define FFFA_RACY FFFA_INLINE
 #else
@@ -49,11 +48,14 @@ FFFA_INLINE __u64 fffa_load64(const void *p)
 	__builtin_memcpy(&v, p, sizeof v);
 	return v;
 }
+FFFA_INLINE void fffa_store64(void *p, __u64 v) { __builtin_memcpy(p, &v, sizeof v); }
 #define FFFA_READ_ONCE(x) __atomic_load_n(&(x), __ATOMIC_RELAXED)
 #define FFFA_WRITE_ONCE(x, v) __atomic_store_n(&(x), (v), __ATOMIC_RELAXED)
-#define FFFA_OPAQUE(x) (void)(x)
 #define FFFA_RACY static __attribute__((noinline, unused, no_sanitize("thread")))
 #endif
+
+/* Hides how a value came about from the optimiser: see where it is used. */
+#define FFFA_OPAQUE(x) __asm__ volatile("" : "+r"(x))
 
 #ifdef __clang__
 #define FFFA_NO_UNROLL _Pragma("clang loop unroll(disable)")

@@ -48,7 +48,7 @@ struct fffa_packet {
 	__u8 ecn; /* the IP header's ECN field */
 	__u16 vlan;
 	__u8 note;      /* enum fffa_reason: FFFA_OK, or one of the noted ones */
-	__u8 cut;       /* a header is not captured whole: more data might say more */
+	__u8 cut;       /* some of it was not captured, or is not within the frame's length */
 	__u8 at_sender;
 	__u8 direction; /* enum fffa_direction */
 	__u8 pending;   /* enum fffa_pending */
@@ -69,5 +69,18 @@ FFFA_AT(fffa_packet, vlan, 92);
 FFFA_AT(fffa_packet, direction, 97);
 FFFA_AT(fffa_packet, room, 100);
 FFFA_AT(fffa_packet, outer, 120);
+
+/* Writes the last 16 bytes of the key once more, as two words: read as words soon after they were written in pieces, they would
+ * stall until the pieces have left the store buffer. */
+FFFA_INLINE void fffa_seal_key(struct fffa_flow_key *key)
+{
+	__u64 local_port = key->local_port, remote_port = key->remote_port, encap = key->encap, depth = key->encap_depth;
+	FFFA_OPAQUE(local_port);
+	FFFA_OPAQUE(remote_port);
+	FFFA_OPAQUE(encap);
+	FFFA_OPAQUE(depth);
+	fffa_store64(&key->ifindex, local_port << 48 | remote_port << 32 | key->ifindex);
+	fffa_store64(&key->proto, (__u64)key->vni << 32 | depth << 24 | encap << 16 | (__u64)key->family << 8 | key->proto);
+}
 
 #endif

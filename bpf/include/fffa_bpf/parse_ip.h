@@ -67,6 +67,7 @@ FFFA_INLINE int fffa_set_length(struct fffa_cursor *c, struct fffa_packet *p, __
 	const __u32 left = fffa_left(c);
 	if (fffa_unlikely(!total)) total = left; /* a jumbogram, or a super-packet beyond 64 KiB */
 	if (total < header || left < header) return FFFA_BAD_IP_LENGTH;
+	p->cut = total > left;
 	p->bytes = total;
 	p->headers = header;
 	p->room = (total < left ? total : left) - header;
@@ -180,7 +181,6 @@ FFFA_INLINE int fffa_parse_ip(struct fffa_cursor *c, struct fffa_packet *p, cons
 	if (fffa_unlikely(reason)) return reason;
 	p->tcp = 0;
 	p->note = FFFA_OK;
-	p->cut = 0;
 	p->pending = FFFA_PENDING_EXTENSIONS;
 	if (fffa_likely(p->key.family == 4 || !fffa_is_extension(p->key.proto))) fffa_parse_transport(c, p, direction);
 	return FFFA_OK;

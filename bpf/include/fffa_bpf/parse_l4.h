@@ -24,11 +24,11 @@ FFFA_INLINE void fffa_set_ports(struct fffa_packet *p, __u16 src, __u16 dst, con
 	p->key.local_port = direction == FFFA_INGRESS ? dst : src;
 }
 
-/* The transport header is not there whole: packets and bytes count all the same, with the ports if `ports` says that they are there. */
+/* The transport header is not there whole: packets and bytes count all the same. */
 FFFA_INLINE void fffa_count_only(struct fffa_packet *p, __u8 reason, __u8 cut)
 {
 	p->note = reason;
-	p->cut = cut;
+	p->cut |= cut;
 	p->tcp = 0;
 }
 

@@ -10,12 +10,18 @@ enum {
 	FFFA_GWLB_CLASS = 0x0108,
 };
 
-/* What a nested packet overwrites, to be put back where it turns out not to be one. */
+/* What a nested packet overwrites, to be put back where it turns out not to be one. Members have the types of what they save: a copy in
+ * larger pieces would stall, as fffa_seal_key says. */
 struct fffa_level {
-	struct fffa_flow_key key;
+	union fffa_addr remote_addr;
+	union fffa_addr local_addr;
 	__u32 bytes;
 	__u32 headers;
+	__u16 remote_port;
+	__u16 local_port;
 	__u16 ip_at;
+	__u8 proto;
+	__u8 family;
 	__u8 ecn;
 };
 
@@ -53,24 +59,34 @@ FFFA_INLINE int fffa_parse_geneve_options(const __u8 *options, const __u8 *end, 
 	return at == length ? FFFA_OK : FFFA_BAD_TUNNEL;
 }
 
-FFFA_INLINE void fffa_set_outer(struct fffa_packet *p, const int direction)
+FFFA_INLINE void fffa_begin_outer(struct fffa_outer *outer)
 {
-	struct fffa_outer *outer = &p->outer;
-	const int in = direction == FFFA_INGRESS;
-	outer->src = in ? p->key.remote_addr : p->key.local_addr;
-	outer->dst = in ? p->key.local_addr : p->key.remote_addr;
-	outer->src_port = in ? p->key.remote_port : p->key.local_port;
-	outer->dst_port = in ? p->key.local_port : p->key.remote_port;
-	outer->family = p->key.family;
 	outer->gwlb = 0;
-	outer->reserved = 0;
 	outer->gwlb_cookie = 0;
-	outer->vni = 0;
 	outer->gwlb_endpoint = 0;
 	outer->gwlb_attachment = 0;
 }
 
-/* Reads the tunnel header behind the UDP header at the cursor, and leaves what is inside pending. */
+/* What is known of the outermost packet. Small fields are written as words, for the reason that fffa_seal_key has. */
+FFFA_INLINE void fffa_set_outer(struct fffa_packet *p, const int direction)
+{
+	const int in = direction == FFFA_INGRESS;
+	struct fffa_outer *outer = &p->outer;
+	__u64 gwlb = outer->gwlb, cookie = outer->gwlb_cookie;
+	__u64 src_port = in ? p->key.remote_port : p->key.local_port, dst_port = in ? p->key.local_port : p->key.remote_port;
+	FFFA_OPAQUE(gwlb);
+	FFFA_OPAQUE(cookie);
+	FFFA_OPAQUE(src_port);
+	FFFA_OPAQUE(dst_port);
+	outer->src = in ? p->key.remote_addr : p->key.local_addr;
+	outer->dst = in ? p->key.local_addr : p->key.remote_addr;
+	fffa_store64(&outer->src_port, src_port | dst_port << 16 | (__u64)p->key.family << 32 | gwlb << 40);
+	fffa_store64(&outer->gwlb_cookie, cookie | (__u64)p->inner_vni << 32);
+	p->outer_bytes = p->bytes;
+	p->outer_at = p->ip_at;
+}
+
+/* Reads the tunnel header behind the UDP header at the cursor, which is left at what is inside. */
 FFFA_INLINE int fffa_parse_geneve(struct fffa_cursor *c, struct fffa_packet *p)
 {
 	fffa_advance(c, 8);
@@ -83,23 +99,22 @@ FFFA_INLINE int fffa_parse_geneve(struct fffa_cursor *c, struct fffa_packet *p)
 	fffa_advance(c, 8);
 	if (length && fffa_parse_geneve_options(c->at, c->end, length, &p->outer)) return FFFA_BAD_TUNNEL;
 	fffa_advance(c, length);
-	if (c->offset > FFFA_OFFSET_LIMIT) return FFFA_BAD_TUNNEL;
-	p->l4_at = (__u16)c->offset;
-	return FFFA_OK;
+	return c->offset > FFFA_OFFSET_LIMIT ? FFFA_BAD_TUNNEL : FFFA_OK;
 }
 
+/* Opens the tunnel whose UDP header the cursor stands at; what is inside is left pending. */
 FFFA_INLINE void fffa_open_tunnel(struct fffa_cursor *c, struct fffa_packet *p, const int direction)
 {
-	if (!p->key.encap) {
-		fffa_set_outer(p, direction);
-		p->outer_bytes = p->bytes;
-		p->outer_at = p->ip_at;
+	p->pending = 0;
+	if (!p->key.encap) fffa_begin_outer(&p->outer);
+	if (fffa_parse_geneve(c, p)) {
+		p->note = FFFA_BAD_TUNNEL;
+		p->cut |= c->at + 8 > c->end;
+		return;
 	}
 	p->pending = FFFA_PENDING_INNER;
-	if (!fffa_parse_geneve(c, p)) return;
-	p->pending = 0;
-	p->note = FFFA_BAD_TUNNEL;
-	p->cut = c->at + 8 > c->end;
+	p->l4_at = (__u16)c->offset;
+	if (!p->key.encap) fffa_set_outer(p, direction);
 }
 
 FFFA_INLINE int fffa_parse_inner_packet(struct fffa_cursor *c, struct fffa_packet *p, const int direction)
@@ -113,25 +128,37 @@ FFFA_INLINE int fffa_parse_inner_packet(struct fffa_cursor *c, struct fffa_packe
 	return fffa_parse_ip(c, p, direction);
 }
 
+FFFA_INLINE void fffa_restore(struct fffa_packet *p, const struct fffa_level *level)
+{
+	p->key.remote_addr = level->remote_addr;
+	p->key.local_addr = level->local_addr;
+	p->bytes = level->bytes;
+	p->headers = level->headers;
+	p->key.remote_port = level->remote_port;
+	p->key.local_port = level->local_port;
+	p->ip_at = level->ip_at;
+	p->key.proto = level->proto;
+	p->key.family = level->family;
+	p->ecn = level->ecn;
+	p->tcp = 0;
+	p->pending = 0;
+}
+
 /* The packet in the tunnel, at the cursor. Where there is none that can be parsed, the outer packet stays what it was. */
 FFFA_INLINE void fffa_open_inner(struct fffa_cursor *c, struct fffa_packet *p, const int direction)
 {
-	const struct fffa_level level = {.key = p->key, .bytes = p->bytes, .headers = p->headers, .ip_at = p->ip_at, .ecn = p->ecn};
+	const struct fffa_level level = {
+		.remote_addr = p->key.remote_addr, .local_addr = p->key.local_addr, .bytes = p->bytes, .headers = p->headers,
+		.remote_port = p->key.remote_port, .local_port = p->key.local_port, .ip_at = p->ip_at, .proto = p->key.proto,
+		.family = p->key.family, .ecn = p->ecn};
 	const int reason = fffa_parse_inner_packet(c, p, direction);
-	if (!reason) {
-		if (!p->key.encap_depth) p->outer.vni = p->inner_vni;
+	if (fffa_likely(!reason)) {
 		p->key.encap = FFFA_ENCAP_GENEVE;
 		p->key.encap_depth++;
 		p->key.vni = p->inner_vni;
 		return;
 	}
-	p->key = level.key;
-	p->bytes = level.bytes;
-	p->headers = level.headers;
-	p->ip_at = level.ip_at;
-	p->ecn = level.ecn;
-	p->tcp = 0;
-	p->pending = 0;
+	fffa_restore(p, &level);
 	p->cut = (__u8)fffa_is_cut(reason);
 	p->note = reason == FFFA_NOT_IP ? FFFA_OK : FFFA_BAD_TUNNEL;
 }

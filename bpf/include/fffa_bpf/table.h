@@ -7,7 +7,7 @@
  *
  * Whoever includes this defines struct fffa_table, and before that:
  *   fffa_table_flow(t, index), fffa_table_bucket(t, index)   pointers, null if there is none such
- *   fffa_table_state(t), fffa_table_entries(t), fffa_table_bucket_mask(t), fffa_table_seed(t, i)
+ *   fffa_state_of(t), fffa_table_entries(t), fffa_table_bucket_mask(t), fffa_table_seed(t, i)
  *   FFFA_REPEAT(times, function, context)                    calls long function(__u32 i, context *) until it returns 1
  * Entries: any number. Buckets: fffa_bucket_count(entries), a power of two. */
 #ifndef FFFA_BPF_TABLE_H
@@ -21,7 +21,7 @@
 struct fffa_table;
 FFFA_INLINE struct fffa_flow *fffa_table_flow(struct fffa_table *t, __u32 index);
 FFFA_INLINE struct fffa_bucket *fffa_table_bucket(struct fffa_table *t, __u32 index);
-FFFA_INLINE struct fffa_table_state *fffa_table_state(struct fffa_table *t);
+FFFA_INLINE struct fffa_table_state *fffa_state_of(struct fffa_table *t);
 FFFA_INLINE __u32 fffa_table_entries(struct fffa_table *t);
 FFFA_INLINE __u32 fffa_table_bucket_mask(struct fffa_table *t);
 FFFA_INLINE __u32 fffa_table_seed(struct fffa_table *t, int i);
@@ -145,7 +145,7 @@ struct fffa_stack_change {
 
 FFFA_NOINLINE long fffa_pop_once(__u32 i, struct fffa_stack_change *change)
 {
-	struct fffa_table_state *state = fffa_table_state(change->t);
+	struct fffa_table_state *state = fffa_state_of(change->t);
 	const __u64 head = FFFA_READ_ONCE(state->free_head);
 	const struct fffa_flow *f = (__u32)head ? fffa_table_flow(change->t, (__u32)head - 1) : 0;
 	(void)i;
@@ -159,7 +159,7 @@ FFFA_NOINLINE long fffa_pop_once(__u32 i, struct fffa_stack_change *change)
 /* A free entry's index plus one; 0: the table is full. */
 FFFA_INLINE __u32 fffa_take_free(struct fffa_table *t)
 {
-	struct fffa_table_state *state = fffa_table_state(t);
+	struct fffa_table_state *state = fffa_state_of(t);
 	const __u32 entries = fffa_table_entries(t);
 	struct fffa_stack_change change = {t, 0, 0};
 	FFFA_REPEAT(FFFA_STACK_TRIES, fffa_pop_once, &change);
@@ -171,7 +171,7 @@ FFFA_INLINE __u32 fffa_take_free(struct fffa_table *t)
 
 FFFA_NOINLINE long fffa_push_once(__u32 i, struct fffa_stack_change *change)
 {
-	struct fffa_table_state *state = fffa_table_state(change->t);
+	struct fffa_table_state *state = fffa_state_of(change->t);
 	struct fffa_flow *f = fffa_table_flow(change->t, change->place - 1);
 	const __u64 head = FFFA_READ_ONCE(state->free_head);
 	(void)i;
@@ -205,7 +205,7 @@ FFFA_INLINE __u64 fffa_count_used(const struct fffa_bucket *bucket)
 	for (int i = 0; i < FFFA_BUCKET_PLACES; i++) {
 		__u64 word = FFFA_READ_ONCE(bucket->places[i].word);
 		word |= 0 - word; /* the highest bit: is it anything but 0? */
-		FFFA_OPAQUE(word);
+		FFFA_OPAQUE(word); /* clang would make branches of it, and the verifier follow them all */
 		used += word >> 63;
 	}
 	return used;

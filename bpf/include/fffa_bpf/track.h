@@ -23,7 +23,7 @@ FFFA_INLINE __u8 fffa_window_scale(const struct fffa_flow *f, int direction)
 FFFA_INLINE void fffa_track_jitter(struct fffa_half *d, struct fffa_slot *slot, __u64 now)
 {
 	const __u64 interval = now > d->last_ns ? now - d->last_ns : 0;
-	if (fffa_unlikely(interval > FFFA_JITTER_PAUSE_NS)) {
+	if (fffa_unlikely(interval > FFFA_JITTER_PAUSE_NS || !d->last_ns)) {
 		d->seen &= (__u16)~FFFA_SEEN_INTERVAL;
 		return;
 	}

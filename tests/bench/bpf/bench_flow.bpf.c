@@ -4,17 +4,17 @@
 
 #include "stream.h"
 
-static __attribute__((noinline)) int xdp_back(struct xdp_md *ctx)
-{
-	fffa_on_xdp(ctx, FFFA_EGRESS);
-	return 0;
-}
-
-static __attribute__((noinline)) int tc_back(struct __sk_buff *skb)
-{
-	fffa_on_skb(skb, FFFA_INGRESS);
-	return 0;
-}
+/* One function for each direction: inlined together they would need too much stack. */
+#define WAY(name, context, on, direction)                      \
+	static __attribute__((noinline)) int name(context *ctx) \
+	{                                                       \
+		on(ctx, direction);                             \
+		return 0;                                       \
+	}
+WAY(xdp_forth, struct xdp_md, fffa_on_xdp, FFFA_INGRESS)
+WAY(xdp_back, struct xdp_md, fffa_on_xdp, FFFA_EGRESS)
+WAY(tc_forth, struct __sk_buff, fffa_on_skb, FFFA_EGRESS)
+WAY(tc_back, struct __sk_buff, fffa_on_skb, FFFA_INGRESS)
 
 SEC("xdp.frags")
 int stream_xdp(struct xdp_md *ctx)
@@ -22,7 +22,7 @@ int stream_xdp(struct xdp_md *ctx)
 	if (stream_write((__u8 *)(long)ctx->data, (__u8 *)(long)ctx->data_end))
 		xdp_back(ctx);
 	else
-		fffa_on_xdp(ctx, FFFA_INGRESS);
+		xdp_forth(ctx);
 	return XDP_PASS;
 }
 
@@ -32,6 +32,6 @@ int stream_tc(struct __sk_buff *skb)
 	if (stream_write((__u8 *)(long)skb->data, (__u8 *)(long)skb->data_end))
 		tc_back(skb);
 	else
-		fffa_on_skb(skb, FFFA_EGRESS);
+		tc_forth(skb);
 	return FFFA_TCX_NEXT;
 }

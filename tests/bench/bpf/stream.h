@@ -63,7 +63,7 @@ static __always_inline struct stream_packet stream_next(void)
 }
 
 /* Rewrites the Ethernet, IPv4 and TCP headers at `data`. Returns whether the packet goes the other way. */
-static __always_inline int stream_write(__u8 *data, __u8 *end)
+static __attribute__((noinline)) int stream_write(__u8 *data, __u8 *end)
 {
 	if (data + 54 > end) return 0;
 	const struct stream_packet p = stream_next();
