@@ -24,8 +24,7 @@ std::string to_string(const Diagnostic& diagnostic) {
 }
 
 const ConfigNode* ConfigNode::find(std::string_view key) const noexcept {
-  const auto found =
-      std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return entry.key == key; });
+  const auto found = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) { return entry.key == key; });
   return found == entries.end() ? nullptr : &found->value;
 }
 

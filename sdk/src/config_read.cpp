@@ -117,8 +117,7 @@ std::string did_you_mean(const std::string& word, const std::vector<std::string>
   return names.empty() ? std::string{} : otherwise + list_of(names);
 }
 
-int choose(const Place& at, const ConfigNode& node, const std::string& path,
-           const std::vector<std::string>& names) {
+int choose(const Place& at, const ConfigNode& node, const std::string& path, const std::vector<std::string>& names) {
   const Place there{node, path, at.attributes, at.diagnostics};
   if (node.kind == ConfigNode::Kind::scalar) {
     const auto found = std::find(names.begin(), names.end(), node.value);
@@ -179,8 +178,7 @@ bool read_scalar(const Place& at, ByteSize& value) {
   std::string hint;
   if (!is_scalar(at) || !parse_size(at.node.value, value, hint))
     return expected(at, "a size such as 75MB or 16MiB", at.node.secret ? "" : hint);
-  return within(at, bound_of(value),
-                [](double bytes) { return text_of(ByteSize{static_cast<std::uint64_t>(bytes)}); });
+  return within(at, bound_of(value), [](double bytes) { return text_of(ByteSize{static_cast<std::uint64_t>(bytes)}); });
 }
 
 bool read_signed(const Place& at, std::int64_t minimum, std::int64_t maximum, std::int64_t& value) {
@@ -238,8 +236,7 @@ bool refuse_unknown(const Place& at, const std::vector<Member>& members, bool ta
   for (const auto& member : members) names.emplace_back(member.name);
   bool good = true;
   for (const auto& entry : at.node.entries) {
-    if (std::find(names.begin(), names.end(), entry.key) != names.end() || (tagged && entry.key == "type"))
-      continue;
+    if (std::find(names.begin(), names.end(), entry.key) != names.end() || (tagged && entry.key == "type")) continue;
     at.diagnostics.add({entry.key_at, element_path(at.path, entry.key), "unknown option `" + shown(entry.key) + "`",
                         did_you_mean(entry.key, names, "there are: ")});
     good = false;
@@ -258,8 +255,7 @@ bool read_members(const Place& at, const std::vector<Member>& members, bool tagg
     if (const ConfigNode* node = at.node.find(member.name)) {
       good = member.read(Place{*node, path, member.attributes, at.diagnostics}, member.value) && good;
     } else if (member.must_be_given) {
-      at.diagnostics.add(
-          {at.node.at, path, "`" + std::string(member.name) + "` is missing", std::string(member.doc)});
+      at.diagnostics.add({at.node.at, path, "`" + std::string(member.name) + "` is missing", std::string(member.doc)});
       good = false;
     }
   }

@@ -56,8 +56,8 @@ template <std::size_t N>
 const Unit* take_unit(std::string_view& text, const std::array<Unit, N>& units) {
   const std::size_t length = static_cast<std::size_t>(
       std::find_if(text.begin(), text.end(), [](char c) { return is_digit(c); }) - text.begin());
-  const auto* unit = std::find_if(units.begin(), units.end(),
-                                  [&](const Unit& each) { return each.name == text.substr(0, length); });
+  const auto* unit =
+      std::find_if(units.begin(), units.end(), [&](const Unit& each) { return each.name == text.substr(0, length); });
   text.remove_prefix(length);
   return unit == units.end() ? nullptr : unit;
 }

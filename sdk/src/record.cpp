@@ -44,12 +44,11 @@ std::uint64_t hash(const FlowKey& key) noexcept {
   constexpr std::uint64_t k0 = 0xa0761d6478bd642full, k1 = 0xe7037ed1a0b428dbull, k2 = 0x8ebc6af09c88c6e3ull,
                           k3 = 0x589965cc75374cc3ull;
   const auto& flow = key.flow;
-  const std::uint64_t ports = flow.src_port | std::uint64_t{flow.dst_port} << 16 |
-                              std::uint64_t{flow.protocol} << 32 | std::uint64_t{flow.family} << 40 |
+  const std::uint64_t ports = flow.src_port | std::uint64_t{flow.dst_port} << 16 | std::uint64_t{flow.protocol} << 32 |
+                              std::uint64_t{flow.family} << 40 |
                               std::uint64_t{static_cast<std::uint8_t>(key.encapsulation)} << 48 |
                               std::uint64_t{static_cast<std::uint8_t>(key.direction)} << 56;
-  const std::uint64_t where = static_cast<std::uint64_t>(key.host) | static_cast<std::uint64_t>(key.interface)
-                                                                         << 32;
+  const std::uint64_t where = static_cast<std::uint64_t>(key.host) | static_cast<std::uint64_t>(key.interface) << 32;
   const std::uint64_t src = mix(word(flow.src.data()) ^ k0 ^ kSeed0, word(flow.src.data() + 8) ^ k1 ^ kSeed1);
   const std::uint64_t dst = mix(word(flow.dst.data()) ^ k2 ^ kSeed0, word(flow.dst.data() + 8) ^ k3 ^ kSeed1);
   const std::uint64_t rest = mix(ports ^ k1 ^ kSeed1, where ^ k2 ^ kSeed0);
@@ -142,8 +141,7 @@ void merge_counters(FlowRecord& r, const FlowRecord& o) noexcept {
 void merge_extremes(FlowRecord& r, const FlowRecord& o, const Presence& p) noexcept {
   constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
   const bool mine = (p.mine & bit(Has::window)) != 0;
-  const std::uint32_t window =
-      std::min(mine ? r.min_window_size : none, p.has(Has::window) ? o.min_window_size : none);
+  const std::uint32_t window = std::min(mine ? r.min_window_size : none, p.has(Has::window) ? o.min_window_size : none);
   r.min_window_size = mine || p.has(Has::window) ? window : 0;
   r.max_window_size = std::max(r.max_window_size, o.max_window_size);
   last_if(r.last_window_size, o.last_window_size, p.take(Has::window));
@@ -214,8 +212,7 @@ void merge_labels(FlowRecord& r, const FlowRecord& o, bool later) noexcept {
   for (std::size_t i = 0; i < o.label_count; ++i) {
     const Label& label = o.labels[i];
     const auto end = r.labels.begin() + r.label_count;
-    const bool known =
-        std::any_of(r.labels.begin(), end, [&](const Label& mine) { return mine.name == label.name; });
+    const bool known = std::any_of(r.labels.begin(), end, [&](const Label& mine) { return mine.name == label.name; });
     if (later || !known) r.set_label(label.name, label.value);
   }
 }
