@@ -65,8 +65,8 @@ void check_plugins(Session& session, std::vector<Finding>& findings) {
   else
     findings.push_back({Level::ok, "plugins", found, ""});
   for (const auto& problem : plugins.problems()) {
-    findings.push_back(
-        {Level::degraded, "plugin " + problem.file.string(), problem.message, "rebuild it, or remove it"});
+    findings.push_back({Level::degraded, "plugin " + problem.file.filename().string(), problem.message,
+                        "rebuild or remove " + problem.file.string()});
   }
 }
 
@@ -88,9 +88,11 @@ ExitCode command_doctor(const CommonOptions& common) {
     }
   }
   std::vector<std::vector<std::string>> rows;
-  for (const auto& finding : findings)
-    rows.push_back({level_name(finding.level), finding.what, finding.detail, finding.remedy});
-  std::fputs(format_table({"STATE", "WHAT", "FOUND", "WHAT HELPS"}, rows).c_str(), stdout);
+  for (const auto& finding : findings) {
+    rows.push_back({level_name(finding.level), finding.what, finding.detail});
+    if (!finding.remedy.empty()) rows.push_back({"", "", "-> " + finding.remedy});
+  }
+  std::fputs(format_table({"STATE", "WHAT", "FOUND"}, rows).c_str(), stdout);
   const bool missing = std::any_of(findings.begin(), findings.end(),
                                    [](const auto& finding) { return finding.level == Level::missing; });
   return missing ? ExitCode::unavailable : ExitCode::ok;

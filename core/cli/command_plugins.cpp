@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
+#include <chrono>
+#include <cstdint>
 #include <cstdio>
 
 #include "cli/commands.h"
 #include "cli/session.h"
 #include "cli/table.h"
 #include "config/yaml.h"
+#include "fffa/config.h"
 
 namespace fffa::core {
 namespace {
@@ -16,14 +19,22 @@ std::string number_text(double number) {
   return text;
 }
 
+// A bound as one would write it: 1h, 16MiB.
+std::string bound_text(const Schema& schema, double bound) {
+  if (schema.kind == Schema::Kind::duration) {
+    return detail::text_of(std::chrono::nanoseconds(static_cast<std::int64_t>(bound * 1e9)));
+  }
+  if (schema.kind == Schema::Kind::size) return detail::text_of(ByteSize{static_cast<std::uint64_t>(bound)});
+  return number_text(bound);
+}
+
 std::string range_text(const Schema& schema) {
   constexpr double kLargest = 9007199254740992.0;  // what is larger is the type's own bound, rounded
-  const std::string unit = schema.kind == Schema::Kind::duration ? "s" : "";
   const bool low = schema.minimum && *schema.minimum > -kLargest;
   const bool high = schema.maximum && *schema.maximum < kLargest;
-  if (low && high) return ", " + number_text(*schema.minimum) + unit + " to " + number_text(*schema.maximum) + unit;
-  if (low && *schema.minimum != 0) return ", at least " + number_text(*schema.minimum) + unit;
-  return high ? ", at most " + number_text(*schema.maximum) + unit : "";
+  if (low && high) return ", " + bound_text(schema, *schema.minimum) + " to " + bound_text(schema, *schema.maximum);
+  if (low && *schema.minimum != 0) return ", at least " + bound_text(schema, *schema.minimum);
+  return high ? ", at most " + bound_text(schema, *schema.maximum) : "";
 }
 
 // An option, and those inside it, under the key that one would write.

@@ -284,6 +284,14 @@ bool is_closed(std::string_view text) {
   return false;
 }
 
+// The column of the first tab in the indentation of line `line` (both from 0), if there is one: yaml-cpp complains of
+// something behind it.
+std::optional<std::size_t> tab_in_indentation(std::string_view text, int line) {
+  for (int i = 0; i < line && !text.empty(); ++i) text.remove_prefix(std::min(text.find('\n'), text.size() - 1) + 1);
+  const std::size_t tab = text.find('\t');
+  return tab != std::string_view::npos && text.find_first_not_of(" \t") > tab ? std::optional(tab) : std::nullopt;
+}
+
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 }  // namespace
@@ -312,6 +320,12 @@ std::optional<ConfigNode> parse_yaml(std::string_view text, const YamlOrigin& or
     diagnostics.add({stop.at, "", stop.message, stop.hint});
     return std::nullopt;
   } catch (const YAML::Exception& error) {
+    if (const auto tab = tab_in_indentation(text, error.mark.line)) {
+      Location at = place(error.mark);
+      at.column = static_cast<std::uint32_t>(*tab + 1);
+      diagnostics.add({at, "", "not valid YAML: a tab in the indentation", "indent with spaces"});
+      return std::nullopt;
+    }
     diagnostics.add({place(error.mark), "", "not valid YAML: " + error.msg, ""});
     return std::nullopt;
   }

@@ -20,6 +20,9 @@ std::string to_string(const Diagnostic& diagnostic) {
     text += *part;
   }
   if (!diagnostic.hint.empty()) text += " (" + diagnostic.hint + ")";
+  // One line, and nothing that a terminal obeys: keys and values come from whoever wrote the file.
+  const auto control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+  std::replace_if(text.begin(), text.end(), control, '?');
   return text;
 }
 

@@ -50,7 +50,8 @@ void check(const fffa::Diagnostics& diagnostics) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  if (text.find("hunter2") != std::string_view::npos) return 0;  // the fuzzer found it by comparing: then it is no secret
+  if (text.find("hunter2") != std::string_view::npos)
+    return 0;  // the fuzzer found it by comparing: then it is no secret
   const std::size_t half = std::min(text.find('\x01'), text.size());
   fffa::Diagnostics diagnostics;
   auto config = read(text.substr(0, half), "a.yaml", diagnostics);
