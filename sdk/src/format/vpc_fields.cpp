@@ -73,7 +73,7 @@ std::string suggestion(std::string_view id) {
   std::vector<std::string> known;
   std::ranges::transform(kVpcFields, std::back_inserter(known),
                          [](const VpcField& field) { return std::string(field.id); });
-  const auto near = nearest(id, known);
+  const auto near = nearest(id.substr(0, 64), known);
   return near.empty() ? std::string{} : "; did you mean `${" + near + "}`?";
 }
 
