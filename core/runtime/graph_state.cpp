@@ -97,33 +97,33 @@ std::string to_string(const Balance& b) {
   return line;
 }
 
-std::map<const Node*, Ledger::Entry> Ledger::before() const {
-  std::map<const Node*, Entry> entries;
-  for (const auto& node : graph_.nodes) {
-    Entry entry{{}, {}, node->sent(), node->filtered(), node->lost(), node->held()};
-    if (const auto* source = dynamic_cast<const SourceNode*>(node.get())) {
-      entry.seen = source->seen();
-      entry.made = source->received();
-      entry.filtered += source->filtered_before();
-      entry.lost += source->lost_before();
-    } else if (is_aggregator(node->spec())) {
-      entry.made = node->sent();
-    }
-    entries.emplace(node.get(), entry);
+Ledger::Entry Ledger::entry_of(const Node& node) {
+  Entry entry{{}, {}, node.sent(), node.filtered(), node.lost(), node.held()};
+  if (const auto* source = dynamic_cast<const SourceNode*>(&node)) {
+    entry.seen = source->seen();
+    entry.made = source->received();
+    entry.filtered += source->filtered_before();
+    entry.lost += source->lost_before();
+  } else if (is_aggregator(node.spec())) {
+    entry.made = node.sent();
   }
+  return entry;
+}
+
+Ledger::Snapshot Ledger::snapshot(const Graph& graph) {
+  Snapshot entries;
+  for (const auto& node : graph.nodes) entries.emplace(node.get(), entry_of(*node));
   return entries;
 }
 
 // What was counted since the last change; held is what there is now.
-Balance Ledger::since(std::size_t sink) const {
-  const auto now = before();
+Balance Ledger::since(std::size_t sink, const Snapshot& now) const {
   const auto volumes = ways(graph_.pipeline, sink, false);
   const auto records = ways(graph_.pipeline, sink, true);
   Balance balance;
   for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
     const Entry& at = now.at(graph_.nodes[i].get());
-    const auto found = baseline_.find(graph_.nodes[i].get());
-    const Entry then = found == baseline_.end() ? Entry{} : found->second;
+    const Entry& then = baseline_.at(graph_.nodes[i].get());
     // What an aggregator lost or holds are not records of those that it made.
     const auto own = is_aggregator(graph_.pipeline.stages[i]) ? 0 : records[i];
     const auto add = [&](Tally& to, const Tally& tally, std::int64_t ways_of_records) {
@@ -135,38 +135,55 @@ Balance Ledger::since(std::size_t sink) const {
     add(balance.held, at.held, own);
     if (i == sink) balance.delivered = at.delivered - then.delivered;
   }
+  if (const auto at = carried_.find(graph_.nodes[sink]->id()); at != carried_.end()) {
+    balance.seen += at->second.seen;
+    balance.delivered += at->second.delivered;
+    balance.filtered += at->second.filtered;
+    balance.lost += at->second.lost;
+  }
   return balance;
+}
+
+Tally Ledger::on_the_way(const Graph& graph, std::size_t sink, const Snapshot& now) {
+  const auto volumes = ways(graph.pipeline, sink, false);
+  Tally sum;
+  for (std::size_t i = 0; i < sink; ++i) {
+    const auto at = now.find(graph.nodes[i].get());
+    if (at != now.end()) sum += pick({}, volumes[i] * at->second.held);
+  }
+  return sum;
 }
 
 std::map<std::string, Balance> Ledger::balances() const {
   std::map<std::string, Balance> all;
-  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
-    if (!is_sink(graph_.pipeline.stages[i].kind)) continue;
-    Balance total = since(i);
-    if (const auto at = carried_.find(graph_.nodes[i]->id()); at != carried_.end()) {
-      total.seen += at->second.seen;
-      total.delivered += at->second.delivered;
-      total.filtered += at->second.filtered;
-      total.lost += at->second.lost;
-    }
-    all.emplace(graph_.nodes[i]->id(), total);
-  }
+  const auto now = snapshot(graph_);
+  for (std::size_t i = 0; i < graph_.nodes.size(); ++i)
+    if (is_sink(graph_.pipeline.stages[i].kind)) all.emplace(graph_.nodes[i]->id(), since(i, now));
   return all;
 }
 
 void Ledger::change(const Graph& graph) {
-  // What is held crosses over: a sink that is reached from it on more (or fewer) ways than before has that much more to
-  // see.
-  auto past = balances();
-  graph_ = graph;
-  baseline_ = before();
-  carried_.clear();
-  for (std::size_t i = 0; i < graph_.nodes.size(); ++i) {
-    if (!is_sink(graph_.pipeline.stages[i].kind)) continue;
-    auto& carried = carried_[graph_.nodes[i]->id()];
-    if (const auto at = past.find(graph_.nodes[i]->id()); at != past.end()) carried = at->second;
-    carried.seen += since(i).held - carried.held;
+  // One snapshot ends the old account and begins the new one: sinks go on delivering meanwhile.
+  auto now = snapshot(graph_);
+  std::map<std::string, Balance> carried;
+  for (std::size_t i = 0; i < graph.nodes.size(); ++i) {
+    if (!is_sink(graph.pipeline.stages[i].kind)) continue;
+    auto& balance = carried[graph.nodes[i]->id()];
+    // What is on the way crosses over: a sink that it reaches on more (or fewer) ways than before has that much more to
+    // see.
+    balance.seen = on_the_way(graph, i, now);
+    const auto old = std::find(graph_.nodes.begin(), graph_.nodes.end(), graph.nodes[i]);
+    if (old == graph_.nodes.end()) continue;
+    const auto place = static_cast<std::size_t>(old - graph_.nodes.begin());
+    const Tally crossing = balance.seen - on_the_way(graph_, place, now);
+    balance = since(place, now);
+    balance.seen += crossing;
   }
+  for (const auto& node : graph.nodes)
+    if (!now.contains(node.get())) now.emplace(node.get(), entry_of(*node));
+  graph_ = graph;
+  baseline_ = std::move(now);
+  carried_ = std::move(carried);
 }
 
 }  // namespace fffa::core

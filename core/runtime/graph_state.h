@@ -44,7 +44,8 @@ void wire(const Graph& graph, const std::vector<const Node*>& fresh = {});
 // The balances over the life of the run, through changes of the graph. Not thread-safe.
 class Ledger {
  public:
-  // The graph is now this one; nothing flows meanwhile. Call before the old nodes go.
+  // The graph is now this one. Meanwhile sources and everything between them and the sinks rest; sinks may go on. Call
+  // before old nodes go.
   void change(const Graph& graph);
   // Of the sinks of the graph of the last change().
   std::map<std::string, Balance> balances() const;
@@ -53,12 +54,16 @@ class Ledger {
   struct Entry {  // what a node counted
     Tally seen, made, delivered, filtered, lost, held;
   };
-  std::map<const Node*, Entry> before() const;
+  using Snapshot = std::map<const Node*, Entry>;
   Graph graph_;
-  std::map<const Node*, Entry> baseline_;   // at the last change
+  Snapshot baseline_;                       // at the last change
   std::map<std::string, Balance> carried_;  // up to the last change, by sink
 
-  Balance since(std::size_t sink) const;
+  static Entry entry_of(const Node& node);
+  static Snapshot snapshot(const Graph& graph);
+  Balance since(std::size_t sink, const Snapshot& now) const;
+  // What waits before the sink, but for what waits at it.
+  static Tally on_the_way(const Graph& graph, std::size_t sink, const Snapshot& now);
 };
 
 }  // namespace fffa::core

@@ -116,8 +116,11 @@ Result<void> Reload::take_down() {
     auto* source = dynamic_cast<SourceNode*>(step.node.get());
     if (!source || step.added) continue;
     source->retire();
+    if (!source->join(limit)) {
+      source->stay();
+      return fail(describe(step.before) + " does not stop");
+    }
     step.down = true;
-    if (!source->join(limit)) return fail(describe(step.before) + " does not stop");
     if (!source->demolish(kBackgroundLimit)) return fail(describe(step.before) + ": background work does not end");
   }
   if (auto rest = come_to_rest(); !rest) return rest;

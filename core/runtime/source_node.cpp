@@ -22,6 +22,7 @@ void SourceNode::launch(std::function<void()> after_start) {
     const std::lock_guard lock(mutex_);
     started_.reset();
     failure_.reset();
+    channel_ = std::make_shared<AckChannel>(waker_);  // acknowledgements belong to the stage that emitted
   }
   thread_ = std::thread([self = shared_from_this(), this, after_start = std::move(after_start)] { main(after_start); });
 }
@@ -70,6 +71,15 @@ Tally SourceNode::seen() const {
   return seen;
 }
 
+void SourceNode::stay() {
+  retiring_ = false;
+}
+
+std::shared_ptr<AckChannel> SourceNode::channel() const {
+  const std::lock_guard lock(mutex_);
+  return channel_;
+}
+
 void SourceNode::main(const std::function<void()>& after_start) {
   auto result = guarded("start()", [this] { return static_cast<Source&>(*stage_).start(); });
   if (result && after_start) after_start();
@@ -114,12 +124,12 @@ void SourceNode::end_input() {
 }
 
 void SourceNode::serve() {
-  channel_->run();
+  channel()->run();
   run_tasks();
 }
 
-void SourceNode::note(const Batch& batch, const Tally& tally) {
-  received_.add(tally);
+void SourceNode::note(const Batch& batch) {
+  received_.add(tally_of(batch));
   for (const auto& interface : batch.interfaces) {
     has_status_ = true;
     seen_.add(tally_of(interface.seen));
@@ -133,22 +143,22 @@ bool SourceNode::may_emit() {
 }
 
 bool SourceNode::emit(Batch batch, Acknowledge acknowledge) {
-  const Tally tally = tally_of(batch);
-  note(batch, tally);
   for (;;) {
     serve();
     if (services_->abandoned || end_sent_) {
-      lose("shutdown", tally);
+      note(batch);
+      lose("shutdown", tally_of(batch));
       return false;
     }
     {
       const std::lock_guard lock(gate_);
       if (may_emit()) {
+        note(batch);
         stamp(batch, true);
         // Only the runtime ends the input of others, and time does not go back.
         if (batch.watermark != kEndOfInput) watermark_ = std::max(watermark_.load(), batch.watermark);
         batch.watermark = watermark_;
-        send(BatchRef(std::move(batch)), channel_->open(std::move(acknowledge)));
+        send(BatchRef(std::move(batch)), channel()->open(std::move(acknowledge)));
         return true;
       }
     }
@@ -178,9 +188,10 @@ bool SourceNode::wait(std::chrono::nanoseconds period, int fd) {
 bool SourceNode::settle() {
   end_input();
   for (;;) {
+    const bool all = unacknowledged() == 0;  // asked before, so that the last one is called back
     serve();
-    if (unacknowledged() == 0) return true;
-    if (services_->abandoned) return false;
+    if (all) return true;
+    if (services_->abandoned || retiring_) return false;  // a successor does not wait for windows to close
     waker_->sleep(-1ns);
   }
 }

@@ -30,21 +30,23 @@ class SourceNode final : public Node, private Output {
   // While paused nothing is emitted: emit() waits, ready() says no. On return no emit() is under way.
   void pause(bool paused);
   // Ends this source only, without ending the input of what comes after it: it is rebuilt or removed.
+  // What it emitted is not called back any more.
   void retire();
-  void abandon() { channel_->abandon(); }
+  void stay();  // takes retire() back: it did not stop in time
+  void abandon() { channel()->abandon(); }
 
   // What it saw: as it says by InterfaceStatus, else its records.
   Tally seen() const;
   Tally filtered_before() const { return filtered_before_.value(); }  // by what it watches, before there was a record
   Tally lost_before() const { return lost_before_.value(); }
-  std::size_t unacknowledged() const { return channel_->unacknowledged(); }
+  std::size_t unacknowledged() const { return channel()->unacknowledged(); }
   std::optional<Error> failure() const;  // of run()
 
  private:
   std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
   std::shared_ptr<AckChannel> channel_ = std::make_shared<AckChannel>(waker_);
   std::thread thread_;
-  mutable std::mutex mutex_;  // started_, failure_
+  mutable std::mutex mutex_;  // started_, failure_, channel_
   std::optional<Result<void>> started_;
   std::optional<Error> failure_;
   std::atomic<bool> go_{false};
@@ -58,8 +60,9 @@ class SourceNode final : public Node, private Output {
   void main(const std::function<void()>& after_start);
   void run_stage();
   void end_input();
+  std::shared_ptr<AckChannel> channel() const;
   void serve();  // acknowledgements and posted functions; the source's thread
-  void note(const Batch& batch, const Tally& tally);
+  void note(const Batch& batch);
   bool may_emit();
   bool emit(Batch batch, Acknowledge acknowledge) override;
   bool ready() const override;

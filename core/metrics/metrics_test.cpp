@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <stdexcept>
+#include <thread>
+#include <vector>
+
+#include "health.h"
+#include "http_server.h"
+#include "registry.h"
+
+namespace fffa::core {
+namespace {
+
+TEST(Registry, CountsExactlyAndPrintsText) {
+  Registry registry;
+  auto& counter = registry.counter("fffa_things_total", "Things", {{"stage", "a"}, {"reason", "x\"y\n"}});
+  EXPECT_EQ(&counter, &registry.counter("fffa_things_total", "Things", {{"reason", "x\"y\n"}, {"stage", "a"}}));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      for (int n = 0; n < 10000; ++n) counter.add(3);
+    });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(counter.value(), 120000u);
+  auto& gauge = registry.gauge("fffa_level", "Level");
+  registry.on_collect([&] { gauge.set(2.5); });
+  const auto text = registry.text();
+  EXPECT_NE(text.find("# TYPE fffa_things_total counter\nfffa_things_total{reason=\"x\\\"y\\n\",stage=\"a\"} 120000\n"),
+            std::string::npos)
+      << text;
+  EXPECT_NE(text.find("fffa_level 2.5\n"), std::string::npos) << text;
+}
+
+TEST(Registry, RefusesWhatPrometheusDoesNotAllow) {
+  Registry registry;
+  registry.counter("a_total", "");
+  EXPECT_THROW(registry.gauge("a_total", ""), std::invalid_argument);
+  EXPECT_THROW(registry.counter("a-b", ""), std::invalid_argument);
+  EXPECT_THROW(registry.counter("", ""), std::invalid_argument);
+  EXPECT_THROW(registry.counter("b", "", {{"0x", ""}}), std::invalid_argument);
+}
+
+TEST(Health, ListsWhatIsDegraded) {
+  Health health;
+  EXPECT_EQ(health.healthz().body, "{\"status\":\"ok\",\"degraded\":[]}\n");
+  EXPECT_EQ(health.readyz().status, 503);
+  health.degrade("logs", "write: \"x\"\n");
+  health.set_ready(true);
+  EXPECT_EQ(health.healthz().body,
+            "{\"status\":\"degraded\",\"degraded\":[{\"stage\":\"logs\",\"reason\":\"write: \\\"x\\\"\\u000a\"}]}\n");
+  EXPECT_EQ(health.healthz().status, 200);
+  EXPECT_EQ(health.readyz().status, 200);
+  health.recover("logs");
+  EXPECT_TRUE(health.degraded().empty());
+}
+
+struct Http : testing::Test {
+  std::unique_ptr<HttpServer> server;
+  void SetUp() override {
+    auto made = HttpServer::listen("127.0.0.1:0", [](std::string_view path) -> HttpResponse {
+      if (path == "/big") return {200, "text/plain", std::string(5'000'000, 'x')};
+      return {path == "/metrics" ? 200 : 404, "text/plain", "you asked for " + std::string(path) + "\n"};
+    });
+    ASSERT_TRUE(made) << made.error().message;
+    server = std::move(*made);
+    server->serve();
+  }
+  int dial() const {
+    const int fd = socket(AF_INET, SOCK_STREAM, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(server->port());
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+    return fd;
+  }
+  static std::string rest(int fd) {
+    std::string text;
+    char buffer[65536];
+    for (ssize_t n = 0; (n = read(fd, buffer, sizeof buffer)) > 0;) text.append(buffer, static_cast<std::size_t>(n));
+    close(fd);
+    return text;
+  }
+  std::string ask(const std::string& request) const {
+    const int fd = dial();
+    EXPECT_EQ(send(fd, request.data(), request.size(), MSG_NOSIGNAL), static_cast<ssize_t>(request.size()));
+    return rest(fd);
+  }
+};
+
+TEST_F(Http, Answers) {
+  EXPECT_EQ(ask("GET /metrics?a=b HTTP/1.1\r\nHost: x\r\n\r\n"),
+            "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 23\r\nConnection: close\r\n\r\nyou asked "
+            "for /metrics\n");
+  const auto head = ask("HEAD /metrics HTTP/1.1\r\n\r\n");
+  EXPECT_EQ(head.substr(head.size() - 4), "\r\n\r\n");
+  EXPECT_EQ(ask("GET /nowhere HTTP/1.0\n\n").substr(9, 3), "404");
+  EXPECT_EQ(
+      ask("GET /big HTTP/1.1\r\n\r\n").size(),
+      5'000'000u +
+          std::string(
+              "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5000000\r\nConnection: close\r\n\r\n")
+              .size());
+}
+
+TEST_F(Http, SurvivesWhatIsNotHttp) {
+  EXPECT_EQ(ask("POST /metrics HTTP/1.1\r\n\r\n").substr(9, 3), "405");
+  EXPECT_EQ(ask("GET\r\n\r\n").substr(9, 3), "400");
+  EXPECT_EQ(ask("GET /x\r\n\r\n").substr(9, 3), "400");
+  EXPECT_EQ(ask("GET http://x/ HTTP/1.1\r\n\r\n").substr(9, 3), "400");
+  EXPECT_EQ(ask("\r\n\r\n").substr(9, 3), "400");
+  EXPECT_EQ(ask(std::string("\0\xff\x01 \0 \0\r\n\r\n", 11)).substr(9, 3), "400");
+  EXPECT_EQ(ask(std::string(4096, 'A')).substr(9, 3), "431");
+  close(dial());
+  EXPECT_EQ(ask("GET /metrics HTTP/1.1\r\n\r\n").substr(9, 3), "200");
+}
+
+TEST_F(Http, IdleConnectionsAreBoundedAndOnesThatWaitGetTheirTurn) {
+  std::vector<int> idle;
+  for (int i = 0; i < 20; ++i) idle.push_back(dial());
+  const auto start = std::chrono::steady_clock::now();
+  EXPECT_EQ(ask("GET /metrics HTTP/1.1\r\n\r\n").substr(9, 3), "200");
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(20));
+  for (const int fd : idle) close(fd);
+}
+
+TEST(HttpServer, SaysWhatIsWrongWithAnAddress) {
+  const auto handler = [](std::string_view) { return HttpResponse{}; };
+  for (const char* address : {"nonsense", "localhost:http", "256.1.1.1:80", ":"}) {
+    auto server = HttpServer::listen(address, handler);
+    ASSERT_FALSE(server) << address;
+    EXPECT_NE(server.error().message.find(address), std::string::npos) << server.error().message;
+  }
+  auto first = HttpServer::listen("127.0.0.1:0", handler);
+  ASSERT_TRUE(first);
+  auto second = HttpServer::listen("127.0.0.1:" + std::to_string((*first)->port()), handler);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().system_errno, EADDRINUSE);
+  EXPECT_TRUE(HttpServer::listen("[::1]:0", handler));
+}
+
+}  // namespace
+}  // namespace fffa::core

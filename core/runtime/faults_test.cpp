@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: MIT
+// Stages that fail, throw, block and never come back.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <csignal>
+#include <fstream>
+
+#include "engine.h"
+#include "fake_stages.h"
+
+namespace fffa::core {
+namespace {
+
+using namespace fake;
+
+const auto swallow = [](const Batch&) { return Result<void>{}; };
+
+std::function<Result<void>(Output&)> emits(int batches, std::size_t records = 1) {
+  return [=](Output& out) {
+    for (int i = 0; i < batches; ++i) out.emit(batch_of(records, i + 1, 1 + i * static_cast<int>(records)));
+    return Result<void>{};
+  };
+}
+
+TEST(Faults, RetryKeepsOrderAndDeliversOnce) {
+  Rig rig;
+  rig.source("in", emits(100));
+  int calls = 0;
+  std::int64_t next = 1;
+  rig.sink("out",
+           [&](const Batch& batch) -> Result<void> {
+             if (++calls % 3 != 0) return retry("send to 192.0.2.1: refused");
+             for (const auto& record : batch) EXPECT_EQ(record.first_seen, next++);
+             return {};
+           },
+           {"in"});
+  rig.options.tuning.retry_longest = 1ms;
+  EXPECT_EQ(rig.run(), kExitOk);
+  EXPECT_EQ(next, 101);
+  EXPECT_TRUE(rig.engine->health().degraded().empty());
+  EXPECT_NE(rig.engine->metrics().text().find(R"(fffa_sink_retries_total{stage="out",type="fake"} 202)"),
+            std::string::npos);
+}
+
+TEST(Faults, ARejectedBatchIsHeldUntilTheSinkTakesIt) {
+  Rig rig;
+  rig.source("in", emits(10));
+  std::atomic<bool> authorised = false;
+  std::vector<std::int64_t> got;
+  rig.sink("out",
+           [&](const Batch& batch) -> Result<void> {
+             if (!batch.empty() && batch.records[0].first_seen == 4 && !authorised) return reject("not authorised");
+             for (const auto& record : batch) got.push_back(record.first_seen);
+             return {};
+           },
+           {"in"});
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return rig.log->count("out: not authorised") == 1; }));
+  EXPECT_EQ(rig.engine->health().degraded().at("out"), "not authorised");
+  std::this_thread::sleep_for(50ms);
+  authorised = true;
+  EXPECT_EQ(rig.wait(), kExitOk);
+  EXPECT_EQ(got, (std::vector<std::int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
+  EXPECT_EQ(rig.log->count("not authorised"), 1u);
+  EXPECT_EQ(rig.log->count("delivers again"), 1u);
+}
+
+TEST(Faults, AFatalSinkIsClosedAndRebuiltAndItsBatchKept) {
+  Rig rig;
+  rig.source("in", emits(20));
+  int built = 0, closed = 0, alive = 0;
+  std::int64_t next = 1;
+  rig.add("out", StageKind::sink,
+          [&](StageContext&, const ConfigNode&) -> std::unique_ptr<Stage> {
+            if (++built == 2) throw std::runtime_error("broker away");
+            struct Counted : FakeSink {
+              int& alive;
+              explicit Counted(int& a) : alive(a) { EXPECT_EQ(++alive, 1); }  // two never overlap
+              ~Counted() override { --alive; }
+            };
+            auto sink = std::make_unique<Counted>(alive);
+            sink->on_write = [&, mine = built](const Batch& batch) -> Result<void> {
+              if (mine == 1 && !batch.empty() && batch.records[0].first_seen == 8) return fail("producer is fenced");
+              if (mine == 3 && !batch.empty() && batch.records[0].first_seen == 12) throw std::logic_error("bug");
+              for (const auto& record : batch) EXPECT_EQ(record.first_seen, next++);
+              return {};
+            };
+            sink->on_close = [&] {
+              ++closed;
+              return Result<void>{};
+            };
+            return sink;
+          },
+          {"in"});
+  EXPECT_EQ(rig.run(), kExitOk) << rig.log->all();
+  EXPECT_EQ(next, 21);
+  EXPECT_EQ(built, 4);
+  EXPECT_EQ(closed, 3);
+  EXPECT_EQ(alive, 0);
+  EXPECT_EQ(rig.log->count("producer is fenced"), 1u);
+  EXPECT_EQ(rig.log->count("write() threw: bug"), 1u);
+}
+
+TEST(Faults, AnAsyncSinkCompletesInAnyOrderAndForgottenBatchesComeAgain) {
+  Rig rig;
+  rig.source("in", emits(2000));
+  std::mutex mutex;
+  std::vector<std::pair<std::shared_ptr<const Batch>, Completion>> open;
+  std::atomic<bool> flushed = false, over = false;
+  std::size_t most = 0;
+  std::map<std::int64_t, int> done;
+  rig.add("out", StageKind::async_sink,
+          [&](StageContext&, const ConfigNode&) {
+            auto sink = std::make_unique<FakeAsyncSink>();
+            sink->on_write = [&](std::shared_ptr<const Batch> batch, Completion completion) {
+              const std::lock_guard lock(mutex);
+              open.emplace_back(std::move(batch), std::move(completion));
+              most = std::max(most, open.size());
+            };
+            sink->on_flush = [&] { flushed = true; };
+            return sink;
+          },
+          {"in"});
+  std::thread completer([&] {
+    for (unsigned n = 0; !over; std::this_thread::sleep_for(10us)) {
+      const std::lock_guard lock(mutex);
+      if (open.empty() || (open.size() < 30 && !flushed && n < 3000)) continue;
+      const auto at = open.begin() + static_cast<std::ptrdiff_t>(++n * 7 % open.size());
+      if (n % 5 == 0) {
+        at->second.error(retry("try again"));
+      } else if (n % 7 != 0) {  // else it is dropped untold
+        for (const auto& record : *at->first) ++done[record.first_seen];
+        at->second.done();
+      }
+      open.erase(at);
+    }
+  });
+  const int code = rig.run();
+  over = true;
+  completer.join();
+  EXPECT_EQ(code, kExitOk) << rig.log->all();
+  EXPECT_EQ(done.size(), 2000u);
+  for (const auto& [id, times] : done) EXPECT_EQ(times, 1) << id;
+  EXPECT_LE(most, 64u);
+  EXPECT_GE(most, 30u);
+}
+
+TEST(Faults, AThrowingEnricherPassesBatchesAndIsLeftOutAfterAWhile) {
+  Rig rig;
+  rig.options.tuning.broken_enricher = 50ms;
+  std::atomic<int> calls = 0;
+  std::atomic<bool> broken = true;
+  rig.source("in", [&](Output& out) {
+    for (int i = 0; i < 500; ++i) out.emit(batch_of(1));
+    out.wait(30ms);
+    broken = false;
+    out.wait(100ms);
+    out.emit(batch_of(1));
+    return Result<void>{};
+  });
+  rig.enricher("e",
+               [&](Batch& batch) -> Result<void> {
+                 ++calls;
+                 if (broken && !batch.empty()) throw std::runtime_error("cache is gone");
+                 return {};
+               },
+               {"in"});
+  int records = 0;
+  rig.sink("out",
+           [&](const Batch& batch) {
+             records += static_cast<int>(batch.size());
+             return Result<void>{};
+           },
+           {"e"});
+  EXPECT_EQ(rig.run(), kExitOk) << rig.log->all();
+  EXPECT_EQ(records, 501);
+  EXPECT_LT(calls, 20);
+  EXPECT_EQ(rig.log->count("enrich() threw: cache is gone: the batch"), 1u);
+  EXPECT_EQ(rig.log->count("errors in a row"), 1u);
+  EXPECT_EQ(rig.log->count("enriches again"), 1u);
+  EXPECT_TRUE(rig.engine->health().degraded().empty());
+}
+
+TEST(Faults, WhatAnAggregatorFailsOnIsLostAndCounted) {
+  Rig rig;
+  int lost = 0, delivered = 0;
+  rig.source("in",
+             [&](Output& out) {
+               for (int i = 0; i < 10; ++i)
+                 out.emit(batch_of(3), [&](Outcome o) { ++(o == Outcome::lost ? lost : delivered); });
+               EXPECT_TRUE(out.settle());
+               return Result<void>{};
+             })
+      .stamps = false;
+  rig.add("sum", StageKind::aggregator,
+          [](StageContext&, const ConfigNode&) {
+            auto stage = std::make_unique<FakeAggregator>();
+            stage->on_add = [n = 0](const Batch& batch, const Ticket& ticket,
+                                    Emitter& emitter) mutable -> Result<void> {
+              if (++n == 4) throw std::runtime_error("bad batch");
+              if (n == 5) return fail("worse batch");
+              emitter.emit(batch, {ticket});
+              return {};
+            };
+            return stage;
+          },
+          {"in"})
+      .stamps = true;
+  rig.sink("out", swallow, {"sum"});
+  EXPECT_EQ(rig.run(), kExitLost);
+  EXPECT_EQ(lost, 2);
+  EXPECT_EQ(delivered, 8);
+  const auto balance = rig.engine->balances().at("out");
+  EXPECT_EQ(balance.lost.packets, 12);
+  EXPECT_EQ(balance.delivered.packets, 48);
+  EXPECT_TRUE(balance.unaccounted().empty()) << to_string(balance);
+}
+
+TEST(Faults, ASourceThatFailsEndsAndOthersGoOn) {
+  Rig rig;
+  rig.source("bad", [](Output& out) -> Result<void> {
+    out.emit(batch_of(1));
+    throw std::runtime_error("device gone");
+  });
+  rig.source("good", [](Output& out) {
+    out.wait(50ms);
+    out.emit(batch_of(1));
+    return Result<void>{};
+  });
+  int records = 0;
+  rig.sink("out",
+           [&](const Batch& batch) {
+             records += static_cast<int>(batch.size());
+             return Result<void>{};
+           },
+           {"bad", "good"});
+  EXPECT_EQ(rig.run(), kExitFailed);
+  EXPECT_EQ(records, 2);
+  EXPECT_EQ(rig.log->count("bad: run() threw: device gone: the source has ended"), 1u);
+}
+
+TEST(Faults, WithoutPrivilegeTheRunEndsWithThree) {
+  Rig rig;
+  rig.add("in", StageKind::source, [](StageContext&, const ConfigNode&) {
+    auto stage = std::make_unique<FakeSource>();
+    stage->on_start = []() -> Result<void> { return unavailable("load the program: CAP_BPF is missing"); };
+    stage->on_run = [](Output&) -> Result<void> {
+      ADD_FAILURE() << "run() after a failed start()";
+      return {};
+    };
+    return stage;
+  });
+  bool closed = false;
+  rig.add("out", StageKind::sink,
+          [&](StageContext&, const ConfigNode&) {
+            auto stage = std::make_unique<FakeSink>();
+            stage->on_write = swallow;
+            stage->on_close = [&] {
+              closed = true;
+              return Result<void>{};
+            };
+            return stage;
+          },
+          {"in"});
+  EXPECT_EQ(rig.run(), kExitUnavailable);
+  EXPECT_FALSE(closed);  // it was never opened
+  EXPECT_EQ(rig.log->count("in (fake): load the program: CAP_BPF is missing"), 1u);
+}
+
+TEST(Faults, AStageThatCannotBeBuiltEndsTheRunBeforeAnySourceStarts) {
+  Rig rig;
+  bool started = false;
+  rig.add("in", StageKind::source, [&](StageContext&, const ConfigNode&) {
+    auto stage = std::make_unique<FakeSource>();
+    stage->on_start = [&] {
+      started = true;
+      return Result<void>{};
+    };
+    stage->on_run = emits(1);
+    return stage;
+  });
+  rig.add(
+      "out", StageKind::sink,
+      [](StageContext&, const ConfigNode&) -> std::unique_ptr<Stage> { throw std::runtime_error("no such directory"); },
+      {"in"});
+  EXPECT_EQ(rig.run(), kExitFailed);
+  EXPECT_FALSE(started);
+  EXPECT_EQ(rig.log->count("out (fake): the constructor threw: no such directory"), 1u);
+}
+
+TEST(Faults, AtTheDeadlineTheRestIsHeldAndTheSourceIsTold) {
+  Rig rig;
+  rig.pipeline.settings.shutdown_timeout = 200ms;
+  std::map<Outcome, int> outcomes;
+  std::atomic<int> emitted = 0;
+  rig.source("in", [&](Output& out) {
+    while (!out.stopping()) {
+      if (!out.emit(batch_of(5), [&](Outcome o) { ++outcomes[o]; })) break;
+      ++emitted;
+      out.wait(1ms);
+    }
+    EXPECT_FALSE(out.settle());
+    return Result<void>{};
+  });
+  std::atomic<int> written = 0;
+  rig.sink("out",
+           [&](const Batch&) -> Result<void> {
+             if (written >= 3) return retry("disk full");
+             ++written;
+             return {};
+           },
+           {"in"});
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return emitted > 20; }));
+  const auto start = Monotonic::now();
+  EXPECT_EQ(rig.stop(), kExitLost);
+  EXPECT_LT(Monotonic::now() - start, 5s);
+  EXPECT_EQ(outcomes[Outcome::delivered], 3);
+  const auto balance = rig.engine->balances().at("out");
+  EXPECT_EQ(balance.delivered.records, 15);
+  EXPECT_EQ(balance.held.records, 5 * (emitted - 3));
+  EXPECT_TRUE(balance.unaccounted().empty()) << to_string(balance);
+  EXPECT_EQ(rig.log->count("shutdown timeout"), 1u);
+}
+
+TEST(Faults, ASinkThatNeverReturnsIsNamedAndLeftBehind) {
+  static std::atomic<bool> release = false;
+  static std::atomic<bool> returned = false;
+  {
+    Rig rig;
+    rig.pipeline.settings.shutdown_timeout = 100ms;
+    rig.options.tuning.slow_call = 50ms;
+    std::atomic<int> other = 0;
+    rig.source("in", [](Output& out) {
+      while (out.wait(1ms)) out.emit(batch_of(1));
+      return Result<void>{};
+    });
+    rig.sink("stuck",
+             [](const Batch&) {
+               while (!release) std::this_thread::sleep_for(1ms);
+               returned = true;
+               return Result<void>{};
+             },
+             {"in"});
+    rig.sink("other",
+             [&](const Batch&) {
+               ++other;
+               return Result<void>{};
+             },
+             {"in"});
+    rig.start();
+    ASSERT_TRUE(eventually([&] { return rig.log->count("stuck: write() has not returned") == 1; }));
+    EXPECT_TRUE(rig.engine->health().degraded().contains("stuck (slow call)"));
+    const int before = other;
+    ASSERT_TRUE(eventually([&] { return other > before + 10; }));  // its sibling goes on
+    EXPECT_EQ(rig.stop(), kExitLost);
+    EXPECT_TRUE(rig.engine->left_behind());
+    EXPECT_EQ(rig.log->count("stuck: write() does not return: left behind"), 1u);
+    EXPECT_EQ(rig.log->count("has not returned"), 1u);
+    EXPECT_TRUE(rig.engine->balances().at("stuck").unaccounted().empty());
+  }
+  release = true;
+  EXPECT_TRUE(eventually([] { return returned.load(); }));
+}
+
+TEST(Faults, AnEnricherThatNeverReturnsDoesNotStopTheEnd) {
+  static std::atomic<bool> release = false;
+  static std::atomic<bool> returned = false;
+  {
+    Rig rig;
+    rig.pipeline.settings.shutdown_timeout = 100ms;
+    rig.source("in", emits(10));
+    rig.enricher("stuck",
+                 [](Batch&) {
+                   while (!release) std::this_thread::sleep_for(1ms);
+                   returned = true;
+                   return Result<void>{};
+                 },
+                 {"in"});
+    int fine = 0;
+    rig.enricher("fine", [](Batch&) { return Result<void>{}; }, {"in"});
+    rig.sink("a", swallow, {"stuck"});
+    rig.sink("b",
+             [&](const Batch& batch) {
+               fine += static_cast<int>(batch.size());
+               return Result<void>{};
+             },
+             {"fine"});
+    rig.start();
+    std::this_thread::sleep_for(50ms);
+    EXPECT_EQ(rig.stop(), kExitLost);
+    EXPECT_EQ(fine, 10);
+    EXPECT_EQ(rig.engine->balances().at("a").held.records, 10);
+    EXPECT_EQ(rig.log->count("stuck: enrich() does not return: left behind"), 1u);
+  }
+  release = true;
+  EXPECT_TRUE(eventually([] { return returned.load(); }));
+}
+
+// In a process of its own: signals go to all of it.
+int in_child(const std::function<int()>& body, const std::function<void(pid_t)>& meanwhile) {
+  const pid_t child = fork();
+  if (child == 0) _exit(body());
+  meanwhile(child);
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int run_until_signalled(const std::string& ready_file, bool stuck) {
+  Rig rig;
+  rig.options.handle_signals = true;
+  rig.options.drop_privileges = true;
+  rig.source("in", [&](Output& out) {
+    out.emit(batch_of(1));
+    while (out.wait(5ms)) {
+    }
+    return Result<void>{};
+  });
+  rig.sink("out",
+           [&](const Batch& batch) {
+             if (!batch.empty()) {
+               std::ifstream from("/proc/thread-self/status");
+               std::ofstream to(ready_file);
+               to << from.rdbuf();
+             }
+             while (stuck) std::this_thread::sleep_for(1ms);
+             return Result<void>{};
+           },
+           {"in"});
+  const int code = rig.run();
+  _exit(code);
+}
+
+std::string wait_for_file(const std::string& path) {
+  std::string text;
+  eventually([&] {
+    std::ifstream in(path);
+    text.assign(std::istreambuf_iterator<char>(in), {});
+    return text.find("NoNewPrivs") != std::string::npos && text.find("nonvoluntary") != std::string::npos;
+  });
+  return text;
+}
+
+TEST(Faults, SigtermStopsAndPrivilegesAreDropped) {
+  const std::string file = testing::TempDir() + "fffa_runtime_status." + std::to_string(getpid());
+  const int code = in_child([&] { return run_until_signalled(file, false); },
+                            [&](pid_t child) {
+                              const auto status = wait_for_file(file);
+                              EXPECT_NE(status.find("NoNewPrivs:\t1"), std::string::npos) << status;
+                              const auto effective = status.substr(status.find("CapEff:") + 8, 16);
+                              // CAP_DAC_OVERRIDE, CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF
+                              EXPECT_EQ(std::stoull(effective, nullptr, 16) & ~0xc000001002ull, 0u) << effective;
+                              kill(child, SIGTERM);
+                            });
+  EXPECT_EQ(code, kExitOk);
+  unlink(file.c_str());
+}
+
+TEST(Faults, TheSecondSignalLeavesAtOnce) {
+  const std::string file = testing::TempDir() + "fffa_runtime_second." + std::to_string(getpid());
+  const auto start = Monotonic::now();
+  const int code = in_child([&] { return run_until_signalled(file, true); },
+                            [&](pid_t child) {
+                              EXPECT_FALSE(wait_for_file(file).empty());
+                              kill(child, SIGTERM);
+                              std::this_thread::sleep_for(50ms);
+                              kill(child, SIGINT);
+                            });
+  EXPECT_EQ(code, 128 + SIGINT);
+  EXPECT_LT(Monotonic::now() - start, 5s);
+  unlink(file.c_str());
+}
+
+}  // namespace
+}  // namespace fffa::core

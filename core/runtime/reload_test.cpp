@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: MIT
+#include "reload.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <set>
+
+#include "engine.h"
+#include "fake_stages.h"
+
+namespace fffa::core {
+namespace {
+
+using namespace fake;
+
+ConfigNode options(const std::string& value) {
+  ConfigNode node;
+  node.kind = ConfigNode::Kind::map;
+  ConfigNode text;
+  text.kind = ConfigNode::Kind::scalar;
+  text.value = value;
+  node.entries.push_back({"value", {}, text});
+  return node;
+}
+
+// Passes everything on and counts what it holds back: every other batch, until the next one.
+struct Holder : FakeAggregator {
+  std::vector<std::pair<Batch, Ticket>> held;
+  explicit Holder(std::atomic<int>& built) {
+    ++built;
+    on_add = [this](const Batch& batch, const Ticket& ticket, Emitter& emitter) {
+      held.emplace_back(batch, ticket);
+      if (held.size() < 5 && batch.watermark != kEndOfInput) return Result<void>{};
+      for (auto& [kept, its] : std::exchange(held, {})) emitter.emit(std::move(kept), {its});
+      return Result<void>{};
+    };
+  }
+};
+
+// source -> enricher -> aggregator -> two sinks; the enricher writes its option into every record.
+struct ReloadTest : testing::Test {
+  Rig rig;
+  std::atomic<std::int64_t> emitted{0};
+  std::atomic<int> acknowledged{0}, bad_outcomes{0}, batches{0}, unsettled{0};
+  std::atomic<int> enrichers{0}, holders{0}, sinks{0};
+  std::atomic<int> alive_sinks{0};
+  std::mutex mutex;
+  std::set<std::int64_t> got, other;
+  std::map<std::string, int> marks;
+  int duplicates = 0;
+  std::atomic<bool> failing{false}, build_fails{false};
+
+  struct Counted : FakeSink {
+    std::atomic<int>& alive;
+    explicit Counted(std::atomic<int>& a) : alive(a) { EXPECT_EQ(++alive, 1); }  // owners of one resource never overlap
+    ~Counted() override { --alive; }
+  };
+
+  ReloadTest() {
+    rig.can_reload();
+    rig.pipeline.settings.shutdown_timeout = 2s;
+    rig.source("in",
+               [this](Output& out) {
+                 while (out.wait(100us)) {
+                   const auto first = emitted.fetch_add(3) + 1;
+                   ++batches;
+                   out.emit(batch_of(3, first, first), [this](Outcome o) {
+                     ++acknowledged;
+                     bad_outcomes += o != Outcome::delivered;
+                   });
+                 }
+                 unsettled += !out.settle();
+                 return Result<void>{};
+               })
+        .stamps = false;
+    rig.add(
+           "mark", StageKind::enricher,
+           [this](StageContext&, const ConfigNode& config) {
+             if (build_fails) throw std::runtime_error("cannot mark");
+             ++enrichers;
+             auto stage = std::make_unique<FakeEnricher>();
+             stage->on_enrich =
+                 [value = static_cast<std::uint32_t>(std::stoul(config.find("value")->value))](Batch& batch) {
+                   for (auto& record : batch) record.ifindex = value;
+                   return Result<void>{};
+                 };
+             return stage;
+           },
+           {"in"}, 32)
+        .options = options("1");
+    auto& hold = rig.add(
+        "hold", StageKind::aggregator,
+        [this](StageContext&, const ConfigNode&) { return std::make_unique<Holder>(holders); }, {"mark"}, 32);
+    hold.options = options("1");
+    hold.stamps = true;
+    rig.add(
+           "out", StageKind::sink,
+           [this](StageContext&, const ConfigNode&) {
+             ++sinks;
+             auto sink = std::make_unique<Counted>(alive_sinks);
+             sink->on_write = [this](const Batch& batch) -> Result<void> {
+               if (failing) return retry("away");
+               const std::lock_guard lock(mutex);
+               for (const auto& record : batch) {
+                 duplicates += !got.insert(record.first_seen).second;
+                 ++marks[std::to_string(record.ifindex)];
+               }
+               return {};
+             };
+             return sink;
+           },
+           {"hold"}, 32)
+        .options = options("1");
+    rig.sink(
+        "kept",
+        [this](const Batch& batch) {
+          const std::lock_guard lock(mutex);
+          for (const auto& record : batch) other.insert(record.first_seen);
+          return Result<void>{};
+        },
+        {"hold"}, 32);
+  }
+  void begin() {
+    rig.start();
+    ASSERT_TRUE(eventually([this] { return emitted > 300; }));
+  }
+  void more() {
+    const auto before = emitted.load();
+    ASSERT_TRUE(eventually([&] { return emitted > before + 300; })) << rig.log->all();
+  }
+  void end(int code = kExitOk) {
+    EXPECT_EQ(rig.stop(), code) << rig.log->all();
+    EXPECT_EQ(got.size(), static_cast<std::size_t>(emitted));
+    EXPECT_EQ(other.size(), static_cast<std::size_t>(emitted));
+    EXPECT_EQ(duplicates, 0);
+    if (unsettled == 0) {
+      EXPECT_EQ(acknowledged, batches);
+    }
+    EXPECT_EQ(bad_outcomes, 0);
+    for (const auto& [id, balance] : rig.engine->balances())
+      EXPECT_TRUE(balance.unaccounted().empty() && balance.complete()) << id << ": " << to_string(balance);
+  }
+  Pipeline with(const std::string& id, const std::string& value) {
+    Pipeline next = rig.pipeline;
+    next.stages[rig.index(id)].options = options(value);
+    return next;
+  }
+};
+
+TEST_F(ReloadTest, ChangesAnEnricherUnderTrafficAndLosesNothing) {
+  begin();
+  for (int i = 2; i <= 10; ++i) {
+    rig.reload(with("mark", std::to_string(i)));
+    more();
+  }
+  EXPECT_EQ(enrichers, 10);
+  EXPECT_EQ(holders, 1);
+  EXPECT_EQ(sinks, 1);
+  end();
+  EXPECT_EQ(unsettled, 0);
+  EXPECT_EQ(marks.size(), 10u);
+  EXPECT_EQ(rig.log->count("reloaded in"), 9u);
+}
+
+TEST_F(ReloadTest, AChangedAggregatorPutsOutWhatItHolds) {
+  begin();
+  for (int i = 2; i <= 10; ++i) {
+    rig.reload(with("hold", std::to_string(i)));
+    more();
+  }
+  EXPECT_EQ(holders, 10);
+  EXPECT_EQ(enrichers, 1);
+  end();
+}
+
+TEST_F(ReloadTest, AChangedSourceReadsOutAndItsSuccessorGoesOn) {
+  begin();
+  for (int i = 2; i <= 5; ++i) {
+    rig.reload(with("in", std::to_string(i)));
+    EXPECT_LE(unsettled, i - 1);  // what the aggregator held was not waited for
+    more();
+  }
+  end();
+}
+
+TEST_F(ReloadTest, AFailingSinkIsReplacedAndItsBatchesWaitForTheNext) {
+  begin();
+  failing = true;
+  ASSERT_TRUE(eventually([this] { return rig.log->count("out: away") == 1; }));
+  std::this_thread::sleep_for(20ms);
+  rig.reload(with("out", "2"));
+  failing = false;
+  EXPECT_EQ(sinks, 2);
+  more();
+  end();
+}
+
+TEST_F(ReloadTest, WhatCannotBeBuiltLeavesTheOldRunning) {
+  begin();
+  Pipeline next = with("mark", "2");
+  next.stages[rig.index("out")].options = options("2");
+  next.stages[rig.index("mark")].options = options("no number");
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("not reloaded, the old pipeline goes on: mark (fake): the constructor threw: stoul"), 1u)
+      << rig.log->all();
+  EXPECT_TRUE(rig.engine->health().degraded().contains("reload"));
+  EXPECT_EQ(sinks, 3);  // the first, the new one that went again, the old one built again
+  more();
+  end();
+  EXPECT_EQ(marks.size(), 1u);
+}
+
+TEST_F(ReloadTest, WhatCannotBeRebuiltEitherIsTriedAgain) {
+  begin();
+  build_fails = true;
+  rig.reload(with("mark", "2"));
+  EXPECT_EQ(rig.log->count("the old stage cannot be built again"), 1u) << rig.log->all();
+  build_fails = false;
+  ASSERT_TRUE(eventually([this] { return enrichers == 2; }, 20s));
+  more();
+  end();
+}
+
+TEST_F(ReloadTest, StagesComeAndGo) {
+  begin();
+  Pipeline next = rig.pipeline;
+  StageSpec extra = next.stages[rig.index("kept")];
+  extra.id = "extra";
+  std::set<std::int64_t> seen_by_extra;
+  factories()["extra"] = [&](StageContext&, const ConfigNode&) {
+    auto sink = std::make_unique<FakeSink>();
+    sink->on_write = [&](const Batch& batch) {
+      for (const auto& record : batch) seen_by_extra.insert(record.first_seen);
+      return Result<void>{};
+    };
+    return sink;
+  };
+  next.stages.push_back(extra);
+  rig.reload(next);
+  more();
+  EXPECT_TRUE(rig.engine->balances().contains("extra"));
+  rig.reload(rig.pipeline);
+  EXPECT_FALSE(rig.engine->balances().contains("extra"));
+  EXPECT_EQ(rig.log->count("extra: removed: seen"), 1u) << rig.log->all();
+  EXPECT_EQ(rig.log->count("unaccounted"), 0u) << rig.log->all();
+  EXPECT_GT(seen_by_extra.size(), 200u);
+  more();
+  end();
+}
+
+TEST_F(ReloadTest, ASinkThatDoesNotDeliverIsNotRemoved) {
+  rig.pipeline.settings.shutdown_timeout = 300ms;
+  begin();
+  failing = true;
+  ASSERT_TRUE(eventually([this] { return rig.log->count("out: away") == 1; }));
+  Pipeline next = rig.pipeline;
+  next.stages.erase(next.stages.begin() + static_cast<std::ptrdiff_t>(rig.index("out")));
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("out (fake) is to be removed and does not deliver"), 1u) << rig.log->all();
+  failing = false;
+  more();
+  end();
+}
+
+TEST_F(ReloadTest, NothingChangedChangesNothing) {
+  begin();
+  rig.reload(rig.pipeline);
+  EXPECT_EQ(rig.log->count("no stage has changed"), 1u);
+  end();
+  EXPECT_EQ(enrichers + holders + sinks, 3);
+}
+
+}  // namespace
+}  // namespace fffa::core
