@@ -41,6 +41,7 @@ class Node : public std::enable_shared_from_this<Node> {
   virtual void wake() = 0;      // something has changed: room, a message, a task. Any thread
   // Waits for its thread, if it has one. False if it did not end by `limit`.
   virtual bool join(std::chrono::nanoseconds limit);
+  virtual void let_go() {}  // join() failed for good: nobody waits for the thread any more
   void post(std::function<void()> task);
 
   // --- wiring; reload only while nothing flows

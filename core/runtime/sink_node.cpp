@@ -59,6 +59,10 @@ bool SinkNode::join(std::chrono::nanoseconds limit) {
   return true;
 }
 
+void SinkNode::let_go() {
+  if (thread_.joinable()) thread_.detach();
+}
+
 void SinkNode::park(bool parked) {
   parked_ = parked;
   wake();

@@ -28,6 +28,7 @@ class SinkNode final : public Node {
   void open() override;
   void wake() override { waker_->signal(); }
   bool join(std::chrono::nanoseconds limit) override;
+  void let_go() override;
 
   // Parked, it offers nothing to its stage, which may then be closed and rebuilt; its batches wait.
   void park(bool parked);

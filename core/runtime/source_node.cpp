@@ -52,6 +52,10 @@ bool SourceNode::join(std::chrono::nanoseconds limit) {
   return true;
 }
 
+void SourceNode::let_go() {
+  if (thread_.joinable()) thread_.detach();
+}
+
 void SourceNode::pause(bool paused) {
   paused_ = paused;
   const std::lock_guard lock(gate_);  // whoever emits holds it

@@ -26,6 +26,7 @@ class SourceNode final : public Node, private Output {
   void go();                                    // Source::run()
   void wake() override { waker_->signal(); }
   bool join(std::chrono::nanoseconds limit) override;
+  void let_go() override;
 
   // While paused nothing is emitted: emit() waits, ready() says no. On return no emit() is under way.
   void pause(bool paused);
