@@ -244,6 +244,7 @@ void Engine::join_all(std::chrono::nanoseconds limit) {
     services_->log->write(
         LogLevel::error, node->id(),
         std::string(call.since != 0 && call.what ? call.what : "its thread") + " does not return: left behind");
+    node->let_go();
     left_behind_ = true;
   }
   if (!services_->pool.stop(std::max<std::chrono::nanoseconds>(deadline - Monotonic::now(), 10ms))) {

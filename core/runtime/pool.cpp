@@ -106,13 +106,14 @@ std::shared_ptr<void> Pool::every(std::chrono::nanoseconds period, std::function
 
 bool Pool::stop(std::chrono::nanoseconds limit) {
   impl_->io.stop();
+  bool ended = false;
   {
     std::unique_lock lock(impl_->mutex);
-    if (!impl_->ended.wait_for(lock, limit, [&] { return impl_->running == 0; })) return false;
+    ended = impl_->ended.wait_for(lock, limit, [&] { return impl_->running == 0; });
   }
-  for (auto& thread : impl_->threads) thread.join();
+  for (auto& thread : impl_->threads) ended ? thread.join() : thread.detach();
   impl_->threads.clear();
-  return true;
+  return ended;
 }
 
 }  // namespace fffa::core

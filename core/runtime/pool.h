@@ -29,8 +29,8 @@ class Pool {
   // Calls `tick` every `period` on a thread of the pool until the handle is gone; at most one more call may be under
   // way then. Periods are not made up for. `tick` must be short and must not throw.
   std::shared_ptr<void> every(std::chrono::nanoseconds period, std::function<void()> tick);
-  // Lets go of what is queued and waits for the threads. False if one did not end by `limit`: then the pool lives on,
-  // and must not be destroyed.
+  // Lets go of what is queued and waits for the threads. False if one did not end by `limit`: then they are let go of,
+  // and the pool must not be destroyed.
   bool stop(std::chrono::nanoseconds limit);
 
  private:
