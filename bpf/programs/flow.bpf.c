@@ -41,38 +41,55 @@ FFFA_INLINE struct fffa_frame fffa_skb_frame(struct __sk_buff *skb)
 		return 0;                                                                             \
 	}
 FFFA_STEP(xdp, struct xdp_md, extensions)
+FFFA_STEP(xdp, struct xdp_md, transport)
 FFFA_STEP(xdp, struct xdp_md, tunnel)
 FFFA_STEP(xdp, struct xdp_md, inner)
 FFFA_STEP(xdp, struct xdp_md, options)
 FFFA_STEP(skb, struct __sk_buff, extensions)
+FFFA_STEP(skb, struct __sk_buff, transport)
 FFFA_STEP(skb, struct __sk_buff, tunnel)
 FFFA_STEP(skb, struct __sk_buff, inner)
 FFFA_STEP(skb, struct __sk_buff, options)
 
 __attribute__((noinline)) int fffa_xdp_pending(struct xdp_md *ctx, struct fffa_packet *p)
 {
-	if (p) FFFA_DO_PENDING(p, fffa_xdp_extensions(ctx, p), fffa_xdp_tunnel(ctx, p), fffa_xdp_inner(ctx, p), fffa_xdp_options(ctx, p));
+	if (p)
+		FFFA_DO_PENDING(p, fffa_xdp_extensions(ctx, p), fffa_xdp_transport(ctx, p), fffa_xdp_tunnel(ctx, p),
+				fffa_xdp_inner(ctx, p), fffa_xdp_options(ctx, p));
 	return 0;
 }
 
 __attribute__((noinline)) int fffa_skb_pending(struct __sk_buff *ctx, struct fffa_packet *p)
 {
-	if (p) FFFA_DO_PENDING(p, fffa_skb_extensions(ctx, p), fffa_skb_tunnel(ctx, p), fffa_skb_inner(ctx, p), fffa_skb_options(ctx, p));
+	if (p)
+		FFFA_DO_PENDING(p, fffa_skb_extensions(ctx, p), fffa_skb_transport(ctx, p), fffa_skb_tunnel(ctx, p),
+				fffa_skb_inner(ctx, p), fffa_skb_options(ctx, p));
 	return 0;
+}
+
+/* The first look once more, with all of the packet's length: is it longer than its first buffer? */
+__attribute__((noinline)) int fffa_xdp_again(struct xdp_md *ctx, struct fffa_packet *p)
+{
+	struct fffa_frame frame = fffa_xdp_frame(ctx);
+	frame.length = (__u32)bpf_xdp_get_buff_len(ctx);
+	return p ? fffa_parse_first(&frame, p, p->direction) : FFFA_OK;
+}
+
+/* The first look once more, after headers were fetched into the linear part. */
+__attribute__((noinline)) int fffa_skb_again(struct __sk_buff *ctx, struct fffa_packet *p)
+{
+	struct fffa_frame frame = fffa_skb_frame(ctx);
+	if (!p) return FFFA_OK;
+	frame.at_sender = p->at_sender;
+	return fffa_parse_first(&frame, p, p->direction);
 }
 
 FFFA_INLINE void fffa_on_xdp(struct xdp_md *ctx, const int direction)
 {
 	struct fffa_packet packet;
-	struct fffa_frame frame = fffa_xdp_frame(ctx);
-	int reason = FFFA_OK;
-	FFFA_NO_UNROLL
-	for (int i = 0; i < 2; i++) {
-		reason = fffa_parse_first(&frame, &packet, direction);
-		if (fffa_likely(reason || !packet.cut)) break;
-		/* longer than its first buffer? Only then is the helper worth its time */
-		frame.length = (__u32)bpf_xdp_get_buff_len(ctx);
-	}
+	const struct fffa_frame frame = fffa_xdp_frame(ctx);
+	int reason = fffa_parse_first(&frame, &packet, direction);
+	if (fffa_unlikely(!reason && packet.cut)) reason = fffa_xdp_again(ctx, &packet);
 	if (fffa_unlikely(!reason && packet.pending)) fffa_xdp_pending(ctx, &packet);
 	if (fffa_likely(!reason))
 		fffa_count(&packet, direction);
@@ -80,25 +97,19 @@ FFFA_INLINE void fffa_on_xdp(struct xdp_md *ctx, const int direction)
 		fffa_count_filtered(frame.ifindex, (__u32)reason, 1, frame.length, direction);
 }
 
-/* Once more, where headers are not in the linear part; fetching them invalidates every pointer into the packet. */
-FFFA_INLINE int fffa_may_pull(struct __sk_buff *skb)
-{
-	if (skb->len <= skb->data_end - skb->data) return 0;
-	return !bpf_skb_pull_data(skb, skb->len < FFFA_PULL ? skb->len : FFFA_PULL);
-}
-
 FFFA_INLINE void fffa_on_skb(struct __sk_buff *skb, const int direction)
 {
 	struct fffa_packet packet;
-	int reason = FFFA_OK;
-	FFFA_NO_UNROLL
-	for (int i = 0; i < 2; i++) {
-		struct fffa_frame frame = fffa_skb_frame(skb);
-		frame.at_sender = direction == FFFA_EGRESS && !skb->ingress_ifindex; /* not forwarded */
-		reason = fffa_parse_first(&frame, &packet, direction);
-		if (fffa_unlikely(!reason && packet.pending)) fffa_skb_pending(skb, &packet);
-		const int cut = reason ? fffa_is_cut(reason) : packet.cut;
-		if (fffa_likely(!cut) || !fffa_may_pull(skb)) break;
+	struct fffa_frame frame = fffa_skb_frame(skb);
+	frame.at_sender = direction == FFFA_EGRESS && !skb->ingress_ifindex; /* not forwarded */
+	int reason = fffa_parse_first(&frame, &packet, direction);
+	if (fffa_unlikely(!reason && packet.pending)) fffa_skb_pending(skb, &packet);
+	if (fffa_unlikely(reason ? fffa_is_cut(reason) : packet.cut)) {
+		const __u32 length = skb->len;
+		if (length > skb->data_end - skb->data && !bpf_skb_pull_data(skb, length < FFFA_PULL ? length : FFFA_PULL)) {
+			reason = fffa_skb_again(skb, &packet);
+			if (!reason && packet.pending) fffa_skb_pending(skb, &packet);
+		}
 	}
 	if (fffa_likely(!reason))
 		fffa_count(&packet, direction);

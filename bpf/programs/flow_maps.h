@@ -28,6 +28,7 @@ __u32 interface_at[FFFA_INTERFACES];
 #include <fffa_bpf/table.h>
 
 struct fffa_table_state table_state __attribute__((aligned(64)));
+struct fffa_event *event_type; /* never set: it brings the type into the object's BTF */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

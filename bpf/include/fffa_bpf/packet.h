@@ -22,9 +22,10 @@ struct fffa_frame {
 /* What the first look at a packet leaves to be done: each is a step of its own, because few packets need it. */
 enum fffa_pending {
 	FFFA_PENDING_EXTENSIONS = 1, /* IPv6 extension headers */
-	FFFA_PENDING_TUNNEL = 2,     /* a tunnel's header */
-	FFFA_PENDING_INNER = 4,      /* what is in it */
-	FFFA_PENDING_OPTIONS = 8,    /* TCP options */
+	FFFA_PENDING_TRANSPORT = 2,  /* the transport header behind them */
+	FFFA_PENDING_TUNNEL = 4,     /* a tunnel's header */
+	FFFA_PENDING_INNER = 8,      /* what is in it */
+	FFFA_PENDING_OPTIONS = 16,   /* TCP options */
 };
 
 enum { FFFA_OFFSET_LIMIT = 0x7fff }; /* no header is looked for beyond this */

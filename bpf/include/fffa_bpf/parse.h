@@ -45,12 +45,16 @@ FFFA_INLINE int fffa_parse_first(const struct fffa_frame *frame, struct fffa_pac
 FFFA_INLINE void fffa_step_extensions(const struct fffa_frame *frame, struct fffa_packet *p, const int direction)
 {
 	struct fffa_cursor c = fffa_cursor_at(frame, p->l4_at & FFFA_OFFSET_LIMIT);
+	fffa_set_ports(p, 0, 0, direction);
 	p->pending = 0;
 	p->note = (__u8)fffa_parse_extensions(&c, p);
-	if (p->note)
-		fffa_set_ports(p, 0, 0, direction);
-	else
-		fffa_parse_transport(&c, p, direction);
+	if (!p->note && !c.later_fragment) p->pending = FFFA_PENDING_TRANSPORT;
+}
+
+FFFA_INLINE void fffa_step_transport(const struct fffa_frame *frame, struct fffa_packet *p, const int direction)
+{
+	const struct fffa_cursor c = fffa_cursor_at(frame, p->l4_at & FFFA_OFFSET_LIMIT);
+	fffa_parse_transport(&c, p, direction);
 }
 
 FFFA_INLINE void fffa_step_tunnel(const struct fffa_frame *frame, struct fffa_packet *p, const int direction)
@@ -83,13 +87,15 @@ FFFA_INLINE void fffa_finish_packet(struct fffa_packet *p)
 }
 
 /* The order of the steps, each given as an expression. */
-#define FFFA_DO_PENDING(p, extensions, tunnel, inner, options)                                                      \
+#define FFFA_DO_PENDING(p, extensions, transport, tunnel, inner, options)                                           \
 	do {                                                                                                        \
 		if ((p)->pending & FFFA_PENDING_EXTENSIONS) extensions;                                             \
+		if ((p)->pending & FFFA_PENDING_TRANSPORT) transport;                                               \
 		for (int depth = 0; depth < FFFA_TUNNEL_DEPTH && ((p)->pending & FFFA_PENDING_TUNNEL); depth++) {   \
 			tunnel;                                                                                     \
 			if ((p)->pending & FFFA_PENDING_INNER) inner;                                               \
 			if ((p)->pending & FFFA_PENDING_EXTENSIONS) extensions;                                     \
+			if ((p)->pending & FFFA_PENDING_TRANSPORT) transport;                                       \
 		}                                                                                                   \
 		if ((p)->pending & FFFA_PENDING_OPTIONS) options;                                                   \
 	} while (0)
@@ -101,8 +107,9 @@ FFFA_INLINE int fffa_parse_rest(const struct fffa_frame *frame, struct fffa_pack
 		return reason;
 	}
 	const int direction = p->direction;
-	FFFA_DO_PENDING(p, fffa_step_extensions(frame, p, direction), fffa_step_tunnel(frame, p, direction),
-			fffa_step_inner(frame, p, direction), fffa_step_options(frame, p, direction));
+	FFFA_DO_PENDING(p, fffa_step_extensions(frame, p, direction), fffa_step_transport(frame, p, direction),
+			fffa_step_tunnel(frame, p, direction), fffa_step_inner(frame, p, direction),
+			fffa_step_options(frame, p, direction));
 	fffa_finish_packet(p);
 	return FFFA_OK;
 }
