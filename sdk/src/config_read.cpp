@@ -233,6 +233,7 @@ namespace {
 
 bool refuse_unknown(const Place& at, const std::vector<Member>& members, bool tagged) {
   std::vector<std::string> names;
+  names.reserve(members.size());
   for (const auto& member : members) names.emplace_back(member.name);
   bool good = true;
   for (const auto& entry : at.node.entries) {
