@@ -140,8 +140,8 @@ FlowRecord merged(FlowRecord a, const FlowRecord& b) {
 
 // Labels in order of their names: where both orders of merging are compared, their order may differ.
 FlowRecord sorted(FlowRecord r) {
-  std::sort(r.labels.begin(), r.labels.begin() + r.label_count,
-            [](const Label& a, const Label& b) { return a.name < b.name; });
+  const auto count = std::min<std::ptrdiff_t>(r.label_count, std::ssize(r.labels));  // as GCC's -Warray-bounds wants it
+  std::sort(r.labels.begin(), r.labels.begin() + count, [](const Label& a, const Label& b) { return a.name < b.name; });
   return r;
 }
 
