@@ -142,6 +142,7 @@ FFFA_INLINE void fffa_restore(struct fffa_packet *p, const struct fffa_level *le
 	p->ecn = level->ecn;
 	p->tcp = 0;
 	p->pending = 0;
+	if (!p->key.encap) p->outer_bytes = 0;
 }
 
 /* The packet in the tunnel, at the cursor. Where there is none that can be parsed, the outer packet stays what it was. */
