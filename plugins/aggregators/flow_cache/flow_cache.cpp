@@ -60,7 +60,7 @@ void FlowCache::take_records(const Batch& batch, const Ticket& ticket, Emitter& 
   }
 }
 
-// Four passes over a group: hash, find, touch, merge.
+// Passes over a group of records: each has brought into the cache what the next one needs.
 void FlowCache::merge_into(FlowTable& table, std::span<const FlowRecord> records) {
   std::array<FlowKey, kGroup> keys;
   std::array<std::uint64_t, kGroup> hashes{};
@@ -72,6 +72,7 @@ void FlowCache::merge_into(FlowTable& table, std::span<const FlowRecord> records
       hashes[i] = hash(keys[i]);
       table.prefetch(hashes[i]);
     }
+    for (std::size_t i = 0; i < n; ++i) table.prefetch_record(hashes[i]);
     for (std::size_t i = 0; i < n; ++i) {
       found[i] = table.find(keys[i], hashes[i]);
       if (found[i] == nullptr) {

@@ -45,6 +45,16 @@ FlowRecord* FlowTable::find(const FlowKey& key, std::uint64_t hash) noexcept {
   return nullptr;
 }
 
+void FlowTable::prefetch_record(std::uint64_t hash) const noexcept {
+  if (cells_.empty()) return;
+  const Cell cell = cells_[tag_of(hash) & mask()];
+  if (cell.tag == 0 || !live(cell.slot)) return;
+  const std::uint32_t offset = cell.slot - first_slot_;
+  const auto* head = reinterpret_cast<const char*>(&chunks_[offset / kChunkRecords]->records[offset % kChunkRecords]);
+  __builtin_prefetch(head, 1);
+  __builtin_prefetch(head + 64, 1);
+}
+
 FlowRecord& FlowTable::append(const FlowRecord& record, std::uint64_t hash) {
   // At most three quarters full. Stale cells may be what fills it: then the new index is no bigger than the old.
   if ((cells_used_ + 1) * 4 > cells_.size() * 3) reindex(std::max(kMinCells, std::bit_ceil((count_ + 1) * 2)));
