@@ -123,6 +123,7 @@ void check_ends(const std::vector<Draft>& drafts, const ConfigNode& config, Diag
   std::set<std::string> meant;  // by inputs that name no stage: that was reported already
   std::vector<std::string> ids;
   bool all_read = true;
+  ids.reserve(drafts.size());
   for (const auto& draft : drafts) ids.push_back(draft.id);
   for (const auto& draft : drafts) {
     present[draft.section] = true;
