@@ -43,10 +43,11 @@ class AttachTest : public ::testing::Test {
     tc_ = load(BPF_PROG_TYPE_SCHED_CLS, "fffa_test_tc", kTcNext);
     foreign_xdp_ = load(BPF_PROG_TYPE_XDP, "somebody_else", kXdpPass);
   }
-  static bool clsact_there() { return try_run({"sh", "-c", "tc qdisc show dev veth0 | grep -q clsact"}); }
+  static bool clsact_there() { return try_run({"bash", "-c", "tc qdisc show dev veth0 | grep -q clsact"}); }
   static int filters(const char* hook) {
     std::array<char, 64> answer{};
-    FILE* pipe = ::popen((std::string("tc filter show dev veth0 ") + hook + " | grep -c handle").c_str(), "r");
+    FILE* pipe =
+        ::popen((std::string("bash -c 'tc filter show dev veth0 ") + hook + " | grep -c handle'").c_str(), "r");
     const bool read = std::fgets(answer.data(), answer.size(), pipe) != nullptr;
     ::pclose(pipe);
     return read ? std::atoi(answer.data()) : -1;

@@ -242,6 +242,15 @@ void udp_flood(const Netns& client, const Netns& server, const std::string& addr
   }
 }
 
+void send_datagrams(const Netns& client, const std::string& address, std::size_t datagrams) {
+  const Netns::Inside inside(client);
+  const Endpoint at = endpoint(address, kPort);
+  const Socket socket(at.family, SOCK_DGRAM);
+  for (std::size_t i = 0; i < datagrams; ++i) {
+    if (::sendto(socket.get(), "x", 1, 0, at.address(), at.length) != 1) fail("sendto");
+  }
+}
+
 void udp_hammer(const Netns& client, const Netns& server, const std::string& address, std::size_t datagrams_each) {
   const Endpoint at = endpoint(address, kPort);
   const Socket quiet = listening(server, at, SOCK_DGRAM);

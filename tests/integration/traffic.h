@@ -26,6 +26,8 @@ void udp_exchange(const Netns& client, const Netns& server, const std::string& a
                   std::size_t datagrams);
 // One datagram from each of `flows` different source ports; nobody answers.
 void udp_flood(const Netns& client, const Netns& server, const std::string& address, std::size_t flows);
+// Datagrams of one flow to an address that need not be anybody's.
+void send_datagrams(const Netns& client, const std::string& address, std::size_t datagrams);
 // One connected socket, sent on by two threads at once, each on a processor of its own; nobody answers.
 void udp_hammer(const Netns& client, const Netns& server, const std::string& address, std::size_t datagrams_each);
 // Echo requests and their replies.

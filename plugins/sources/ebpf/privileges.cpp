@@ -21,10 +21,11 @@ struct Capability {
   int bit;
   const char* name;
 };
-constexpr std::array<Capability, 2> kCapabilities = {{{39, "CAP_BPF"}, {12, "CAP_NET_ADMIN"}}};
-constexpr int kSysAdmin = 21;  // stands in for CAP_BPF
+constexpr std::array<Capability, 3> kCapabilities = {{{39, "CAP_BPF"}, {12, "CAP_NET_ADMIN"}, {38, "CAP_PERFMON"}}};
+constexpr int kSysAdmin = 21;  // stands in for CAP_BPF and CAP_PERFMON
 constexpr const char* kRemedy =
-    "run as root (sudo), or grant CAP_BPF and CAP_NET_ADMIN (systemd: AmbientCapabilities=, containers: --cap-add)";
+    "run as root (sudo), or grant CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON (systemd: AmbientCapabilities=, containers: "
+    "--cap-add)";
 
 struct Kernel {
   std::string release;
@@ -97,7 +98,7 @@ Finding kernel_finding() {
 }
 
 Finding capability_finding(const std::string& missing) {
-  if (missing.empty()) return {Finding::Level::ok, "capabilities", "CAP_BPF, CAP_NET_ADMIN", {}};
+  if (missing.empty()) return {Finding::Level::ok, "capabilities", "CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON", {}};
   return {Finding::Level::missing, "capabilities", "missing " + missing, kRemedy};
 }
 
@@ -123,7 +124,8 @@ Finding btf_finding() {
 
 Finding lockdown_finding() {
   const std::string mode = lockdown();
-  if (mode.empty() || mode == "none") return {Finding::Level::ok, "lockdown", mode.empty() ? "not in use" : mode, {}};
+  if (mode.empty() || mode == "none")
+    return {Finding::Level::ok, "lockdown", mode.empty() ? "cannot be read (securityfs is not mounted)" : mode, {}};
   return {Finding::Level::degraded, "lockdown", mode,
           "flows are captured; tracing programs (netfilter on kernels before 6.4) may be refused"};
 }
