@@ -8,7 +8,6 @@
 
 #include "privileges.h"
 #include "reload.h"
-#include "signals.h"
 #include "sink_node.h"
 
 namespace fffa::core {
@@ -53,9 +52,8 @@ int Engine::failed(const std::string& message, const Error& error) {
 }
 
 int Engine::run() {
-  std::optional<Signals> signals;
   if (options_.handle_signals) {
-    signals.emplace(Signals::Handlers{
+    signals_ = std::make_unique<Signals>(Signals::Handlers{
         [this] { stop(); }, [this] { request_reload(); },
         [this] { say(LogLevel::error, "second signal: leaving at once, what is not delivered is lost"); }});
   }
@@ -132,7 +130,10 @@ int Engine::start_sources() {
 }
 
 void Engine::start_rest() {
-  if (const auto hook = privilege_hook()) hook();
+  if (const auto hook = privilege_hook()) {
+    hook();
+    if (signals_) signals_->perform(hook);
+  }
   if (server_) server_->serve();
   services_->pool.start(graph_.pipeline.settings.threads);
   for (const auto& node : graph_.nodes)
@@ -213,7 +214,8 @@ void Engine::handle_reload() {
 // Stages that a failed reload could not bring back. Sinks see to themselves.
 void Engine::rebuild_broken() {
   for (const auto& node : graph_.nodes) {
-    if (node->built() || node->ended() || is_sink(node->spec().kind)) continue;
+    const bool over = node->ended() && node->spec().kind != StageKind::source;
+    if (node->built() || over || is_sink(node->spec().kind)) continue;
     node->exclusively(1s, [&] {
       if (const auto result = node->build(); !result)
         services_->log->write(LogLevel::error, node->id(), "rebuild: " + result.error().message);
@@ -247,10 +249,11 @@ void Engine::join_all(std::chrono::nanoseconds limit) {
     node->let_go();
     left_behind_ = true;
   }
-  if (!services_->pool.stop(std::max<std::chrono::nanoseconds>(deadline - Monotonic::now(), 10ms))) {
+  if (!services_->pool.stop(std::max<std::chrono::nanoseconds>(deadline - Monotonic::now(), 200ms))) {
     for (const auto& node : graph_.nodes) {
       const auto call = node->call();
-      if (node->spec().kind > StageKind::source && call.since != 0 && call.what)
+      const auto kind = node->spec().kind;
+      if (kind != StageKind::source && !is_sink(kind) && call.since != 0 && call.what)
         services_->log->write(LogLevel::error, node->id(), std::string(call.what) + " does not return: left behind");
     }
     left_behind_ = true;

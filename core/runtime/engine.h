@@ -22,6 +22,7 @@
 #include "metrics/http_server.h"
 #include "monitor.h"
 #include "services.h"
+#include "signals.h"
 
 namespace fffa::core {
 
@@ -56,6 +57,7 @@ class Engine {
   // Any thread. Asks Options::reload for a pipeline and changes to it: stages of equal type, options and inputs keep
   // running with their state, others put out what they hold and are rebuilt; nothing is lost. Where that fails the old
   // pipeline goes on, and the log says why.
+  // Of the settings, shutdown_timeout changes; threads and the metrics address do not.
   void request_reload();
   // Of request_reload() calls, how many are done (well or not); for tests.
   unsigned reloads() const noexcept { return reloads_done_.load(); }
@@ -75,6 +77,7 @@ class Engine {
   Ledger ledger_;
   Watchdog watchdog_;
   std::unique_ptr<HttpServer> server_;
+  std::unique_ptr<Signals> signals_;
   std::atomic<std::uint16_t> port_{0};
   std::atomic<bool> stop_requested_{false};
   std::atomic<unsigned> reloads_requested_{0};

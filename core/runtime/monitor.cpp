@@ -74,8 +74,9 @@ void refresh_gauges(Services& services, const Graph& graph, const Ledger& ledger
   }
   metrics.gauge("fffa_text_table_texts", "Different texts in the text table")
       .set(static_cast<double>(services.texts.size()));
-  metrics.gauge("fffa_text_table_overflows", "Texts that found the table full and became null")
-      .set(static_cast<double>(services.texts.overflows()));
+  auto& overflows =
+      metrics.counter("fffa_text_table_overflows_total", "Texts that found the table full and became null");
+  overflows.add(services.texts.overflows() - overflows.value());
   metrics.gauge("fffa_degraded", "Stages that are degraded, as /healthz lists them")
       .set(static_cast<double>(services.health.degraded().size()));
 }

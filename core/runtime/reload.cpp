@@ -80,6 +80,10 @@ void Reload::plan(Pipeline pipeline) {
 }
 
 Result<std::string> Reload::run(Pipeline pipeline) {
+  const auto& before = graph.pipeline.settings;
+  if (before.threads != pipeline.settings.threads || before.metrics_listen != pipeline.settings.metrics_listen) {
+    services->log->write(LogLevel::warning, {}, "`threads` and `metrics.listen` change at the next start only");
+  }
   plan(std::move(pipeline));
   if (steps.empty()) {
     const std::lock_guard lock(mutex);

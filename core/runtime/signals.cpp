@@ -6,6 +6,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
@@ -20,6 +21,7 @@ struct Signals::Loop {
   int signals = -1;
   int stop = -1;
   std::thread thread;
+  std::atomic<const std::function<void()>*> task{nullptr};
 
   explicit Loop(Handlers h) : handlers(std::move(h)) {
     sigemptyset(&ours);
@@ -31,10 +33,13 @@ struct Signals::Loop {
     if (signals < 0 || stop < 0) throw std::system_error(errno, std::generic_category(), "signalfd");
     thread = std::thread([this] { run(); });
   }
-  ~Loop() {
+  void wake() const {
     const std::uint64_t one = 1;
     while (write(stop, &one, sizeof one) < 0 && errno == EINTR) {
     }
+  }
+  ~Loop() {
+    wake();
     thread.join();
     close(signals);
     close(stop);
@@ -48,7 +53,15 @@ struct Signals::Loop {
     for (;;) {
       pollfd polled[] = {{signals, POLLIN, 0}, {stop, POLLIN, 0}};
       if (poll(polled, 2, -1) < 0 && errno != EINTR) return;
-      if (polled[1].revents != 0) return;
+      if (polled[1].revents != 0) {
+        std::uint64_t count = 0;
+        if (read(stop, &count, sizeof count) < 0 && errno == EINTR) continue;
+        const auto* const function = task.load();
+        if (!function) return;
+        (*function)();
+        task = nullptr;
+        task.notify_all();
+      }
       signalfd_siginfo got{};
       if (polled[0].revents == 0 || read(signals, &got, sizeof got) != sizeof got) continue;
       if (got.ssi_signo == SIGHUP) {
@@ -66,5 +79,11 @@ struct Signals::Loop {
 
 Signals::Signals(Handlers handlers) : loop_(std::make_unique<Loop>(std::move(handlers))) {}
 Signals::~Signals() = default;
+
+void Signals::perform(const std::function<void()>& function) {
+  loop_->task = &function;
+  loop_->wake();
+  loop_->task.wait(&function);
+}
 
 }  // namespace fffa::core

@@ -18,6 +18,7 @@ class Signals {
   // Ignores SIGPIPE.
   explicit Signals(Handlers handlers);
   ~Signals();
+  void perform(const std::function<void()>& function);  // on the signals' thread; returns when it is done
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;
 
