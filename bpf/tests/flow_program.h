@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The flow programs in the kernel, as tests and benchmarks use them. `Skeleton` is flow_bpf, or that of an object that includes it.
-// Every failure throws: a test that cannot load its program has failed.
+// The flow programs in the kernel, as tests and benchmarks use them. `Skeleton` is flow_bpf, or that of an object that
+// includes it. Every failure throws: a test that cannot load its program has failed.
 #pragma once
 
 #include <bpf/bpf.h>

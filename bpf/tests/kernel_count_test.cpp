@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Nothing is lost and nothing counted twice in the kernel: two CPUs on one flow while it is read out and deleted, and a table that is too
-// small. Needs root.
+// Nothing is lost and nothing counted twice in the kernel: two CPUs on one flow while it is read out and deleted, and a
+// table that is too small. Needs root.
 #include "flow_program.h"
 #include "packet_builder.h"
 
@@ -23,7 +23,8 @@ using Kernel = FlowProgram<flow_bpf>;
 void run(const bpf_program* program, const Bytes& packet, int repeat) {
   Bytes out(packet.size() + 256);
   LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet.data(), .data_out = out.data(),
-              .data_size_in = static_cast<__u32>(packet.size()), .data_size_out = static_cast<__u32>(out.size()), .repeat = repeat);
+              .data_size_in = static_cast<__u32>(packet.size()), .data_size_out = static_cast<__u32>(out.size()),
+              .repeat = repeat);
   check(bpf_prog_test_run_opts(bpf_program__fd(program), &options), "BPF_PROG_TEST_RUN");
 }
 
@@ -70,12 +71,15 @@ struct Hammer {
   bool deletes;
 };
 
-std::ostream& operator<<(std::ostream& out, const Hammer& h) { return out << h.name; }
+std::ostream& operator<<(std::ostream& out, const Hammer& h) {
+  return out << h.name;
+}
 
 class KernelExactness : public testing::TestWithParam<Hammer> {};
 
 INSTANTIATE_TEST_SUITE_P(ReadOut, KernelExactness,
-                         testing::Values(Hammer{"every_50_ms", std::chrono::milliseconds(50), false}, Hammer{"back_to_back", {}, false},
+                         testing::Values(Hammer{"every_50_ms", std::chrono::milliseconds(50), false},
+                                         Hammer{"back_to_back", {}, false},
                                          Hammer{"every_50_ms_deleting", std::chrono::milliseconds(50), true},
                                          Hammer{"back_to_back_deleting", {}, true}),
                          [](const auto& i) { return i.param.name; });
@@ -87,7 +91,8 @@ TEST_P(KernelExactness, two_cpus_on_one_flow) {
   Ring ring(kernel);
   // a reset ends the flow with its first packet, so that every read-out may delete it
   const std::uint8_t flags = GetParam().deletes ? 0x14 : 0x10;
-  const auto packet = PacketBuilder().eth().ipv4("10.0.0.1", "10.0.0.2").tcp(1, 2, {.flags = flags}).payload(60).build();
+  const auto packet =
+      PacketBuilder().eth().ipv4("10.0.0.1", "10.0.0.2").tcp(1, 2, {.flags = flags}).payload(60).build();
   std::atomic<int> running{2};
   const auto hammer = [&](int cpu, const bpf_program* program) {
     on_cpu(cpu);
@@ -139,13 +144,17 @@ Balance too_many_flows(std::uint32_t ring_bytes) {
   Ring ring(kernel);
   for (int round = 0; round < 3; ++round)
     for (std::uint16_t port = 1; port <= 10000; ++port)
-      run(kernel->progs.fffa_xdp_ingress, PacketBuilder().eth().ipv4("10.0.0.1", "10.0.0.2").udp(port, 53).payload(port % 100u).build(), 1);
+      run(kernel->progs.fffa_xdp_ingress,
+          PacketBuilder().eth().ipv4("10.0.0.1", "10.0.0.2").udp(port, 53).payload(port % 100u).build(), 1);
   ring.consume();
   Balance b;
-  b.flows = kernel.drain(~0ull, ~0ull, [&](const fffa_drain_record& r) {
-    b.table.packets += r.slot[0].packets;
-    b.table.bytes += r.slot[0].bytes;
-  }).records;
+  b.flows = kernel
+                .drain(~0ull, ~0ull,
+                       [&](const fffa_drain_record& r) {
+                         b.table.packets += r.slot[0].packets;
+                         b.table.bytes += r.slot[0].bytes;
+                       })
+                .records;
   b.ring = ring.packets;
   b.ring_flows = ring.ports.size();
   b.counters = kernel.counters(1);

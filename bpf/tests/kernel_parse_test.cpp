@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The same cases through the XDP and TC programs in the kernel: what a read-out reports must be, byte for byte, what the engine makes of
-// the packet in user space. Needs root.
+// The same cases through the XDP and TC programs in the kernel: what a read-out reports must be, byte for byte, what
+// the engine makes of the packet in user space. Needs root.
 #include "flow_program.h"
 #include "native.h"
 #include "parse_cases.h"
@@ -29,7 +29,8 @@ class KernelParse : public testing::Test {
   static void run(const bpf_program* program, const Bytes& packet) {
     Bytes out(packet.size() + 256);
     LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet.data(), .data_out = out.data(),
-                .data_size_in = static_cast<__u32>(packet.size()), .data_size_out = static_cast<__u32>(out.size()), .repeat = 1);
+                .data_size_in = static_cast<__u32>(packet.size()), .data_size_out = static_cast<__u32>(out.size()),
+                .repeat = 1);
     check(bpf_prog_test_run_opts(bpf_program__fd(program), &options), "BPF_PROG_TEST_RUN");
     out.resize(options.data_size_out);
     EXPECT_EQ(out, packet) << "the packet goes on unchanged";
@@ -66,7 +67,8 @@ class KernelParse : public testing::Test {
   static inline std::unique_ptr<FlowProgram<flow_bpf>> kernel_;
 };
 
-// Loading takes longer than all the cases together: each test runs the whole table, and the cases do not depend on each other.
+// Loading takes longer than all the cases together: each test runs the whole table, and the cases do not depend on each
+// other.
 TEST_F(KernelParse, xdp_ingress) {
   for (const auto& c : parse_cases()) {
     SCOPED_TRACE(c.name);

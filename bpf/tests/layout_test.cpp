@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What clang -target bpf made of the shared structs, as the object's BTF says, against what this compiler makes of them.
+// What clang -target bpf made of the shared structs, as the object's BTF says, against what this compiler makes of
+// them.
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <fffa_bpf/packet.h>
@@ -18,7 +19,8 @@ struct Struct {
   std::map<std::string, std::size_t> members;
 };
 
-#define MEMBER(type, member) {#member, offsetof(type, member)}
+#define MEMBER(type, member) \
+  { #member, offsetof(type, member) }
 
 const std::map<std::string, Struct> expected = {
     {"fffa_flow_key",
@@ -29,14 +31,30 @@ const std::map<std::string, Struct> expected = {
        MEMBER(fffa_flow_key, vni)}}},
     {"fffa_slot",
      {sizeof(fffa_slot),
-      {MEMBER(fffa_slot, packets), MEMBER(fffa_slot, bytes), MEMBER(fffa_slot, first_ns), MEMBER(fffa_slot, rtt_sum_ns),
-       MEMBER(fffa_slot, jitter_sum_ns), MEMBER(fffa_slot, rtt_min), MEMBER(fffa_slot, rtt_max),
-       MEMBER(fffa_slot, rtt_samples), MEMBER(fffa_slot, jitter_max_ns), MEMBER(fffa_slot, jitter_samples),
-       MEMBER(fffa_slot, fast_retransmits), MEMBER(fffa_slot, timeout_retransmits),
-       MEMBER(fffa_slot, spurious_retransmits), MEMBER(fffa_slot, out_of_order), MEMBER(fffa_slot, duplicate_acks),
-       MEMBER(fffa_slot, window_min), MEMBER(fffa_slot, window_max), MEMBER(fffa_slot, window_last),
-       MEMBER(fffa_slot, zero_windows), MEMBER(fffa_slot, ecn_ce), MEMBER(fffa_slot, tcp_ece),
-       MEMBER(fffa_slot, tcp_cwr), MEMBER(fffa_slot, flags), MEMBER(fffa_slot, vlan)}}},
+      {MEMBER(fffa_slot, packets),
+       MEMBER(fffa_slot, bytes),
+       MEMBER(fffa_slot, first_ns),
+       MEMBER(fffa_slot, rtt_sum_ns),
+       MEMBER(fffa_slot, jitter_sum_ns),
+       MEMBER(fffa_slot, rtt_min),
+       MEMBER(fffa_slot, rtt_max),
+       MEMBER(fffa_slot, rtt_samples),
+       MEMBER(fffa_slot, jitter_max_ns),
+       MEMBER(fffa_slot, jitter_samples),
+       MEMBER(fffa_slot, fast_retransmits),
+       MEMBER(fffa_slot, timeout_retransmits),
+       MEMBER(fffa_slot, spurious_retransmits),
+       MEMBER(fffa_slot, out_of_order),
+       MEMBER(fffa_slot, duplicate_acks),
+       MEMBER(fffa_slot, window_min),
+       MEMBER(fffa_slot, window_max),
+       MEMBER(fffa_slot, window_last),
+       MEMBER(fffa_slot, zero_windows),
+       MEMBER(fffa_slot, ecn_ce),
+       MEMBER(fffa_slot, tcp_ece),
+       MEMBER(fffa_slot, tcp_cwr),
+       MEMBER(fffa_slot, flags),
+       MEMBER(fffa_slot, vlan)}}},
     {"fffa_hole", {sizeof(fffa_hole), {MEMBER(fffa_hole, start), MEMBER(fffa_hole, end), MEMBER(fffa_hole, opened)}}},
     {"fffa_half",
      {sizeof(fffa_half),
@@ -56,9 +74,11 @@ const std::map<std::string, Struct> expected = {
        MEMBER(fffa_outer, family), MEMBER(fffa_outer, gwlb), MEMBER(fffa_outer, reserved),
        MEMBER(fffa_outer, gwlb_cookie), MEMBER(fffa_outer, vni), MEMBER(fffa_outer, gwlb_endpoint),
        MEMBER(fffa_outer, gwlb_attachment)}}},
-    {"fffa_tunnel_side", {sizeof(fffa_tunnel_side), {MEMBER(fffa_tunnel_side, outer), MEMBER(fffa_tunnel_side, bytes)}}},
+    {"fffa_tunnel_side",
+     {sizeof(fffa_tunnel_side), {MEMBER(fffa_tunnel_side, outer), MEMBER(fffa_tunnel_side, bytes)}}},
     {"fffa_tunnel", {sizeof(fffa_tunnel), {MEMBER(fffa_tunnel, side)}}},
-    {"fffa_bucket", {sizeof(fffa_bucket), {MEMBER(fffa_bucket, lock), MEMBER(fffa_bucket, reserved), MEMBER(fffa_bucket, places)}}},
+    {"fffa_bucket",
+     {sizeof(fffa_bucket), {MEMBER(fffa_bucket, lock), MEMBER(fffa_bucket, reserved), MEMBER(fffa_bucket, places)}}},
     {"fffa_table_state",
      {sizeof(fffa_table_state),
       {MEMBER(fffa_table_state, free_head), MEMBER(fffa_table_state, next_index), MEMBER(fffa_table_state, reserved)}}},
@@ -87,8 +107,8 @@ const std::map<std::string, Struct> expected = {
      {sizeof(fffa_event),
       {MEMBER(fffa_event, type), MEMBER(fffa_event, direction), MEMBER(fffa_event, reason), MEMBER(fffa_event, vlan),
        MEMBER(fffa_event, key), MEMBER(fffa_event, time_ns), MEMBER(fffa_event, index), MEMBER(fffa_event, packets),
-       MEMBER(fffa_event, bytes), MEMBER(fffa_event, outer_bytes), MEMBER(fffa_event, window), MEMBER(fffa_event, flags),
-       MEMBER(fffa_event, reserved), MEMBER(fffa_event, outer)}}},
+       MEMBER(fffa_event, bytes), MEMBER(fffa_event, outer_bytes), MEMBER(fffa_event, window),
+       MEMBER(fffa_event, flags), MEMBER(fffa_event, reserved), MEMBER(fffa_event, outer)}}},
 };
 
 TEST(Layout, is_that_of_the_object) {

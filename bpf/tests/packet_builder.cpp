@@ -19,7 +19,9 @@ Bytes address(int family, const std::string& text) {
   return bytes;
 }
 
-void append(Bytes& to, const Bytes& what) { to.insert(to.end(), what.begin(), what.end()); }
+void append(Bytes& to, const Bytes& what) {
+  to.insert(to.end(), what.begin(), what.end());
+}
 
 void append_number(Bytes& to, std::uint64_t value, int size) {
   for (int i = size - 1; i >= 0; --i) to.push_back(static_cast<std::uint8_t>(value >> (8 * i)));
@@ -27,8 +29,12 @@ void append_number(Bytes& to, std::uint64_t value, int size) {
 
 }  // namespace
 
-void PacketBuilder::append16(std::uint16_t value) { append_number(bytes_, value, 2); }
-void PacketBuilder::append32(std::uint32_t value) { append_number(bytes_, value, 4); }
+void PacketBuilder::append16(std::uint16_t value) {
+  append_number(bytes_, value, 2);
+}
+void PacketBuilder::append32(std::uint32_t value) {
+  append_number(bytes_, value, 4);
+}
 
 std::size_t PacketBuilder::begin(Kind kind, std::uint16_t ethertype, std::uint8_t protocol) {
   if (next_size_ == 2) put16(bytes_, next_at_, ethertype);

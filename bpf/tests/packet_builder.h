@@ -26,20 +26,20 @@ class PacketBuilder {
   PacketBuilder& vlan(std::uint16_t id, std::uint16_t tpid = 0x8100);
   PacketBuilder& ipv4(const std::string& src, const std::string& dst, const Bytes& options = {});
   PacketBuilder& ipv6(const std::string& src, const std::string& dst);
-  PacketBuilder& extension(std::uint8_t kind, std::size_t size);    // hop-by-hop 0, routing 43, destination 60
-  PacketBuilder& authentication(std::size_t size);                  // AH
-  PacketBuilder& fragment(std::uint16_t offset_bytes, bool more);   // IPv6 fragment header
+  PacketBuilder& extension(std::uint8_t kind, std::size_t size);   // hop-by-hop 0, routing 43, destination 60
+  PacketBuilder& authentication(std::size_t size);                 // AH
+  PacketBuilder& fragment(std::uint16_t offset_bytes, bool more);  // IPv6 fragment header
   PacketBuilder& tcp(std::uint16_t src, std::uint16_t dst, const TcpFields& fields = {});
   PacketBuilder& udp(std::uint16_t src, std::uint16_t dst);
   PacketBuilder& sctp(std::uint16_t src, std::uint16_t dst);
-  PacketBuilder& icmp(std::uint8_t type, std::uint8_t code);        // ICMPv6 behind IPv6
+  PacketBuilder& icmp(std::uint8_t type, std::uint8_t code);  // ICMPv6 behind IPv6
   PacketBuilder& geneve(std::uint32_t vni, const Bytes& options = {});
   PacketBuilder& raw(const Bytes& bytes);
   PacketBuilder& payload(std::size_t size);
 
-  PacketBuilder& set8(std::size_t at, std::uint8_t value);          // in the layer added last
-  PacketBuilder& set16(std::size_t at, std::uint16_t value);        // likewise, big-endian
-  PacketBuilder& pad(std::size_t size);                             // Ethernet padding: outside every length
+  PacketBuilder& set8(std::size_t at, std::uint8_t value);    // in the layer added last
+  PacketBuilder& set16(std::size_t at, std::uint16_t value);  // likewise, big-endian
+  PacketBuilder& pad(std::size_t size);                       // Ethernet padding: outside every length
 
   [[nodiscard]] Bytes build() const;
 

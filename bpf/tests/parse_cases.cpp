@@ -6,43 +6,112 @@
 namespace fffa::bpf_test {
 namespace {
 
-PacketBuilder eth4() { return PacketBuilder().eth().ipv4("10.0.0.1", "10.0.0.2"); }
-PacketBuilder eth6() { return PacketBuilder().eth().ipv6("2001:db8::1", "2001:db8::2"); }
-PacketBuilder outer() { return PacketBuilder().eth().ipv4("172.16.0.1", "172.16.0.2").udp(50000, 6081); }
+PacketBuilder eth4() {
+  return PacketBuilder().eth().ipv4("10.0.0.1", "10.0.0.2");
+}
+PacketBuilder eth6() {
+  return PacketBuilder().eth().ipv6("2001:db8::1", "2001:db8::2");
+}
+PacketBuilder outer() {
+  return PacketBuilder().eth().ipv4("172.16.0.1", "172.16.0.2").udp(50000, 6081);
+}
 const char* const a6 = "2001:db8::1";
 const char* const b6 = "2001:db8::2";
 const Bytes unknown_option = {0x02, 0x00, 0x81, 1, 1, 2, 3, 4};  // critical, and of nobody we know
 
 void plain(std::vector<ParseCase>& c) {
   c.push_back({.name = "tcp4", .packet = eth4().tcp(40000, 443).payload(100).build(), .bytes = 140});
-  c.push_back({.name = "tcp6", .packet = eth6().tcp(40000, 443).payload(100).build(), .src = a6, .dst = b6, .bytes = 160});
+  c.push_back(
+      {.name = "tcp6", .packet = eth6().tcp(40000, 443).payload(100).build(), .src = a6, .dst = b6, .bytes = 160});
   c.push_back({.name = "padded", .packet = eth4().tcp(40000, 443).pad(6).build(), .bytes = 40});
   c.push_back({.name = "udp4", .packet = eth4().udp(40000, 443).payload(5).build(), .proto = 17, .bytes = 33});
-  c.push_back({.name = "udp6", .packet = eth6().udp(40000, 443).build(), .src = a6, .dst = b6, .proto = 17, .bytes = 48});
+  c.push_back(
+      {.name = "udp6", .packet = eth6().udp(40000, 443).build(), .src = a6, .dst = b6, .proto = 17, .bytes = 48});
   c.push_back({.name = "sctp", .packet = eth4().sctp(40000, 443).build(), .proto = 132, .bytes = 32});
-  c.push_back({.name = "icmp_echo_request", .packet = eth4().icmp(8, 0).build(), .src_port = 0, .dst_port = 0x0800, .proto = 1, .bytes = 28});
-  c.push_back({.name = "icmp_port_unreachable", .packet = eth4().icmp(3, 3).payload(28).build(), .src_port = 0, .dst_port = 0x0303, .proto = 1, .bytes = 56});
-  c.push_back({.name = "icmpv6", .packet = eth6().icmp(128, 0).build(), .src = a6, .dst = b6, .src_port = 0, .dst_port = 0x8000, .proto = 58, .bytes = 48});
-  c.push_back({.name = "gre", .packet = eth4().set8(9, 47).raw({0, 0, 8, 0}).payload(40).build(), .src_port = 0, .dst_port = 0, .proto = 47, .bytes = 64});
-  c.push_back({.name = "ipv4_options", .packet = PacketBuilder().eth().ipv4("10.0.0.1", "10.0.0.2", {7, 4, 4, 0, 1, 1, 1, 0}).tcp(40000, 443).payload(2).build(), .bytes = 50});
-  c.push_back({.name = "total_length_zero", .packet = eth4().set16(2, 0).tcp(40000, 443).payload(60).build(), .bytes = 100});
-  c.push_back({.name = "longer_than_the_frame", .packet = eth4().set16(2, 1500).tcp(40000, 443).payload(60).build(), .bytes = 1500});
+  c.push_back({.name = "icmp_echo_request",
+               .packet = eth4().icmp(8, 0).build(),
+               .src_port = 0,
+               .dst_port = 0x0800,
+               .proto = 1,
+               .bytes = 28});
+  c.push_back({.name = "icmp_port_unreachable",
+               .packet = eth4().icmp(3, 3).payload(28).build(),
+               .src_port = 0,
+               .dst_port = 0x0303,
+               .proto = 1,
+               .bytes = 56});
+  c.push_back({.name = "icmpv6",
+               .packet = eth6().icmp(128, 0).build(),
+               .src = a6,
+               .dst = b6,
+               .src_port = 0,
+               .dst_port = 0x8000,
+               .proto = 58,
+               .bytes = 48});
+  c.push_back({.name = "gre",
+               .packet = eth4().set8(9, 47).raw({0, 0, 8, 0}).payload(40).build(),
+               .src_port = 0,
+               .dst_port = 0,
+               .proto = 47,
+               .bytes = 64});
+  c.push_back({.name = "ipv4_options",
+               .packet = PacketBuilder()
+                             .eth()
+                             .ipv4("10.0.0.1", "10.0.0.2", {7, 4, 4, 0, 1, 1, 1, 0})
+                             .tcp(40000, 443)
+                             .payload(2)
+                             .build(),
+               .bytes = 50});
+  c.push_back(
+      {.name = "total_length_zero", .packet = eth4().set16(2, 0).tcp(40000, 443).payload(60).build(), .bytes = 100});
+  c.push_back({.name = "longer_than_the_frame",
+               .packet = eth4().set16(2, 1500).tcp(40000, 443).payload(60).build(),
+               .bytes = 1500});
 }
 
 void vlans(std::vector<ParseCase>& c) {
   const auto ip = [](PacketBuilder b) { return b.ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 443).build(); };
   c.push_back({.name = "vlan", .packet = ip(PacketBuilder().eth().vlan(10)), .bytes = 40, .vlan = 0x100a});
-  c.push_back({.name = "vlan_with_priority", .packet = ip(PacketBuilder().eth().vlan(0xe00a)), .bytes = 40, .vlan = 0x100a});
-  c.push_back({.name = "qinq_gives_the_outer_id", .packet = ip(PacketBuilder().eth().vlan(100, 0x88a8).vlan(10)), .bytes = 40, .vlan = 0x1064});
-  c.push_back({.name = "three_tags", .packet = ip(PacketBuilder().eth().vlan(100, 0x88a8).vlan(10).vlan(11)), .reason = FFFA_VLAN_TOO_DEEP});
+  c.push_back(
+      {.name = "vlan_with_priority", .packet = ip(PacketBuilder().eth().vlan(0xe00a)), .bytes = 40, .vlan = 0x100a});
+  c.push_back({.name = "qinq_gives_the_outer_id",
+               .packet = ip(PacketBuilder().eth().vlan(100, 0x88a8).vlan(10)),
+               .bytes = 40,
+               .vlan = 0x1064});
+  c.push_back({.name = "three_tags",
+               .packet = ip(PacketBuilder().eth().vlan(100, 0x88a8).vlan(10).vlan(11)),
+               .reason = FFFA_VLAN_TOO_DEEP});
 }
 
 void fragments(std::vector<ParseCase>& c) {
-  c.push_back({.name = "first_fragment", .packet = eth4().set16(6, 0x2000).udp(40000, 443).payload(16).build(), .proto = 17, .bytes = 44});
-  c.push_back({.name = "later_fragment", .packet = eth4().set16(6, 0x2003).udp(40000, 443).payload(16).build(), .src_port = 0, .dst_port = 0, .proto = 17, .bytes = 44});
-  c.push_back({.name = "first_fragment_6", .packet = eth6().fragment(0, true).udp(40000, 443).payload(16).build(), .src = a6, .dst = b6, .proto = 17, .bytes = 72});
-  c.push_back({.name = "later_fragment_6", .packet = eth6().fragment(24, false).udp(40000, 443).payload(16).build(), .src = a6, .dst = b6, .src_port = 0, .dst_port = 0, .proto = 17, .bytes = 72});
-  c.push_back({.name = "tiny_fragment", .packet = eth4().set8(9, 6).set16(6, 0x2000).raw({0x9c, 0x40, 1, 0xbb, 0, 0, 0, 0}).build(), .bytes = 28, .note = FFFA_TRUNCATED_L4});
+  c.push_back({.name = "first_fragment",
+               .packet = eth4().set16(6, 0x2000).udp(40000, 443).payload(16).build(),
+               .proto = 17,
+               .bytes = 44});
+  c.push_back({.name = "later_fragment",
+               .packet = eth4().set16(6, 0x2003).udp(40000, 443).payload(16).build(),
+               .src_port = 0,
+               .dst_port = 0,
+               .proto = 17,
+               .bytes = 44});
+  c.push_back({.name = "first_fragment_6",
+               .packet = eth6().fragment(0, true).udp(40000, 443).payload(16).build(),
+               .src = a6,
+               .dst = b6,
+               .proto = 17,
+               .bytes = 72});
+  c.push_back({.name = "later_fragment_6",
+               .packet = eth6().fragment(24, false).udp(40000, 443).payload(16).build(),
+               .src = a6,
+               .dst = b6,
+               .src_port = 0,
+               .dst_port = 0,
+               .proto = 17,
+               .bytes = 72});
+  c.push_back({.name = "tiny_fragment",
+               .packet = eth4().set8(9, 6).set16(6, 0x2000).raw({0x9c, 0x40, 1, 0xbb, 0, 0, 0, 0}).build(),
+               .bytes = 28,
+               .note = FFFA_TRUNCATED_L4});
 }
 
 void extensions(std::vector<ParseCase>& c) {
@@ -57,46 +126,165 @@ void extensions(std::vector<ParseCase>& c) {
   for (int i = 0; i < 8; ++i) eight.extension(60, 8);
   for (int i = 0; i < 9; ++i) nine.extension(60, 8);
   add("eight_headers", eight, 124);
-  c.push_back({.name = "nine_headers", .packet = nine.tcp(40000, 443).build(), .src = a6, .dst = b6, .src_port = 0, .dst_port = 0, .proto = 60, .bytes = 132, .note = FFFA_EXT_CHAIN_TOO_LONG});
-  c.push_back({.name = "header_beyond_the_packet", .packet = eth6().extension(60, 8).set8(1, 200).tcp(40000, 443).build(), .src = a6, .dst = b6, .src_port = 0, .dst_port = 0, .proto = 60, .bytes = 68, .note = FFFA_TRUNCATED_L4});
-  c.push_back({.name = "no_next_header", .packet = eth6().extension(60, 8).build(), .src = a6, .dst = b6, .src_port = 0, .dst_port = 0, .proto = 59, .bytes = 48});
+  c.push_back({.name = "nine_headers",
+               .packet = nine.tcp(40000, 443).build(),
+               .src = a6,
+               .dst = b6,
+               .src_port = 0,
+               .dst_port = 0,
+               .proto = 60,
+               .bytes = 132,
+               .note = FFFA_EXT_CHAIN_TOO_LONG});
+  c.push_back({.name = "header_beyond_the_packet",
+               .packet = eth6().extension(60, 8).set8(1, 200).tcp(40000, 443).build(),
+               .src = a6,
+               .dst = b6,
+               .src_port = 0,
+               .dst_port = 0,
+               .proto = 60,
+               .bytes = 68,
+               .note = FFFA_TRUNCATED_L4});
+  c.push_back({.name = "no_next_header",
+               .packet = eth6().extension(60, 8).build(),
+               .src = a6,
+               .dst = b6,
+               .src_port = 0,
+               .dst_port = 0,
+               .proto = 59,
+               .bytes = 48});
 }
 
 void broken(std::vector<ParseCase>& c) {
-  c.push_back({.name = "arp", .packet = PacketBuilder().eth().set16(12, 0x0806).raw(Bytes(28)).build(), .reason = FFFA_NOT_IP});
-  c.push_back({.name = "llc", .packet = PacketBuilder().eth().set16(12, 38).raw(Bytes(38)).build(), .reason = FFFA_NOT_IP});
-  c.push_back({.name = "one_byte_of_ip", .packet = PacketBuilder().eth().vlan(1).set16(2, 0x0800).raw({0x45}).build(), .reason = FFFA_TRUNCATED_L3});
-  c.push_back({.name = "vlan_cut", .packet = PacketBuilder().eth().set16(12, 0x8100).raw({0, 1}).build(), .reason = FFFA_TRUNCATED_L2});
+  c.push_back(
+      {.name = "arp", .packet = PacketBuilder().eth().set16(12, 0x0806).raw(Bytes(28)).build(), .reason = FFFA_NOT_IP});
+  c.push_back(
+      {.name = "llc", .packet = PacketBuilder().eth().set16(12, 38).raw(Bytes(38)).build(), .reason = FFFA_NOT_IP});
+  c.push_back({.name = "one_byte_of_ip",
+               .packet = PacketBuilder().eth().vlan(1).set16(2, 0x0800).raw({0x45}).build(),
+               .reason = FFFA_TRUNCATED_L3});
+  c.push_back({.name = "vlan_cut",
+               .packet = PacketBuilder().eth().set16(12, 0x8100).raw({0, 1}).build(),
+               .reason = FFFA_TRUNCATED_L2});
   c.push_back({.name = "version_5", .packet = eth4().set8(0, 0x55).tcp(1, 2).build(), .reason = FFFA_BAD_IP_VERSION});
-  c.push_back({.name = "version_4_as_6", .packet = eth6().set8(0, 0x45).tcp(1, 2).build(), .reason = FFFA_BAD_IP_VERSION});
+  c.push_back(
+      {.name = "version_4_as_6", .packet = eth6().set8(0, 0x45).tcp(1, 2).build(), .reason = FFFA_BAD_IP_VERSION});
   c.push_back({.name = "ihl_4", .packet = eth4().set8(0, 0x44).tcp(1, 2).build(), .reason = FFFA_BAD_IHL});
-  c.push_back({.name = "total_below_header", .packet = eth4().set16(2, 19).tcp(1, 2).build(), .reason = FFFA_BAD_IP_LENGTH});
+  c.push_back(
+      {.name = "total_below_header", .packet = eth4().set16(2, 19).tcp(1, 2).build(), .reason = FFFA_BAD_IP_LENGTH});
   c.push_back({.name = "options_cut", .packet = eth4().set8(0, 0x4f).build(), .reason = FFFA_TRUNCATED_L3});
-  c.push_back({.name = "tcp_offset_4", .packet = eth4().tcp(40000, 443).set8(12, 0x40).build(), .bytes = 40, .note = FFFA_BAD_TCP_OFFSET});
-  c.push_back({.name = "tcp_offset_beyond", .packet = eth4().tcp(40000, 443).set8(12, 0xf0).build(), .bytes = 40, .note = FFFA_BAD_TCP_OFFSET});
-  c.push_back({.name = "tcp_header_cut", .packet = eth4().set8(9, 6).raw({0x9c, 0x40, 1, 0xbb, 0, 0, 0, 1}).build(), .bytes = 28, .note = FFFA_TRUNCATED_L4});
-  c.push_back({.name = "ports_cut", .packet = eth4().set8(9, 17).raw({0x9c, 0x40}).build(), .src_port = 0, .dst_port = 0, .proto = 17, .bytes = 22, .note = FFFA_TRUNCATED_L4});
+  c.push_back({.name = "tcp_offset_4",
+               .packet = eth4().tcp(40000, 443).set8(12, 0x40).build(),
+               .bytes = 40,
+               .note = FFFA_BAD_TCP_OFFSET});
+  c.push_back({.name = "tcp_offset_beyond",
+               .packet = eth4().tcp(40000, 443).set8(12, 0xf0).build(),
+               .bytes = 40,
+               .note = FFFA_BAD_TCP_OFFSET});
+  c.push_back({.name = "tcp_header_cut",
+               .packet = eth4().set8(9, 6).raw({0x9c, 0x40, 1, 0xbb, 0, 0, 0, 1}).build(),
+               .bytes = 28,
+               .note = FFFA_TRUNCATED_L4});
+  c.push_back({.name = "ports_cut",
+               .packet = eth4().set8(9, 17).raw({0x9c, 0x40}).build(),
+               .src_port = 0,
+               .dst_port = 0,
+               .proto = 17,
+               .bytes = 22,
+               .note = FFFA_TRUNCATED_L4});
 }
 
 void tunnels(std::vector<ParseCase>& c) {
   const auto inner4 = [](PacketBuilder b) { return b.ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 443).payload(10); };
   const auto options = gwlb_options(0x1122334455667788, 0xa1, 0xc0ffee);
-  c.push_back({.name = "geneve_raw_ip", .packet = inner4(outer().geneve(7)).build(), .bytes = 50, .depth = 1, .vni = 7, .outer_bytes = 86});
-  c.push_back({.name = "geneve_ethernet", .packet = inner4(outer().geneve(0xabcdef).eth()).build(), .bytes = 50, .depth = 1, .vni = 0xabcdef, .outer_bytes = 100});
-  c.push_back({.name = "geneve_ethernet_vlan", .packet = inner4(outer().geneve(9).eth().vlan(5)).build(), .bytes = 50, .depth = 1, .vni = 9, .outer_bytes = 104});
-  c.push_back({.name = "geneve_gwlb", .packet = inner4(outer().geneve(0, options)).build(), .bytes = 50, .depth = 1, .outer_bytes = 118, .gwlb = 7});
-  c.push_back({.name = "geneve_unknown_option", .packet = inner4(outer().geneve(0, unknown_option)).build(), .bytes = 50, .depth = 1, .outer_bytes = 94});
-  c.push_back({.name = "geneve_ipv6_inside", .packet = outer().geneve(3).ipv6(a6, b6).extension(0, 8).tcp(40000, 443).build(), .src = a6, .dst = b6, .bytes = 68, .depth = 1, .vni = 3, .outer_bytes = 104});
-  c.push_back({.name = "geneve_over_ipv6", .packet = inner4(PacketBuilder().eth().ipv6("2001:db8::8", "2001:db8::9").udp(1, 6081).geneve(4)).build(), .bytes = 50, .depth = 1, .vni = 4, .outer_bytes = 106});
-  const auto twice = [&](std::uint32_t vni) { return outer().geneve(1).ipv4("172.17.0.1", "172.17.0.2").udp(50001, 6081).geneve(vni); };
-  c.push_back({.name = "geneve_twice", .packet = inner4(twice(2)).build(), .bytes = 50, .depth = 2, .vni = 2, .outer_bytes = 122});
-  c.push_back({.name = "geneve_thrice_stops_at_two", .packet = inner4(twice(2).ipv4("172.18.0.1", "172.18.0.2").udp(50002, 6081).geneve(3)).build(), .src = "172.18.0.1", .dst = "172.18.0.2", .src_port = 50002, .dst_port = 6081, .proto = 17, .bytes = 86, .depth = 2, .vni = 2, .outer_bytes = 158});
-  c.push_back({.name = "geneve_twice_inner_broken", .packet = twice(2).ipv4("10.0.0.1", "10.0.0.2").set8(0, 0x41).payload(20).build(), .src = "172.17.0.1", .dst = "172.17.0.2", .src_port = 50001, .dst_port = 6081, .proto = 17, .bytes = 76, .note = FFFA_BAD_TUNNEL, .depth = 1, .vni = 1, .outer_bytes = 112});
+  c.push_back({.name = "geneve_raw_ip",
+               .packet = inner4(outer().geneve(7)).build(),
+               .bytes = 50,
+               .depth = 1,
+               .vni = 7,
+               .outer_bytes = 86});
+  c.push_back({.name = "geneve_ethernet",
+               .packet = inner4(outer().geneve(0xabcdef).eth()).build(),
+               .bytes = 50,
+               .depth = 1,
+               .vni = 0xabcdef,
+               .outer_bytes = 100});
+  c.push_back({.name = "geneve_ethernet_vlan",
+               .packet = inner4(outer().geneve(9).eth().vlan(5)).build(),
+               .bytes = 50,
+               .depth = 1,
+               .vni = 9,
+               .outer_bytes = 104});
+  c.push_back({.name = "geneve_gwlb",
+               .packet = inner4(outer().geneve(0, options)).build(),
+               .bytes = 50,
+               .depth = 1,
+               .outer_bytes = 118,
+               .gwlb = 7});
+  c.push_back({.name = "geneve_unknown_option",
+               .packet = inner4(outer().geneve(0, unknown_option)).build(),
+               .bytes = 50,
+               .depth = 1,
+               .outer_bytes = 94});
+  c.push_back({.name = "geneve_ipv6_inside",
+               .packet = outer().geneve(3).ipv6(a6, b6).extension(0, 8).tcp(40000, 443).build(),
+               .src = a6,
+               .dst = b6,
+               .bytes = 68,
+               .depth = 1,
+               .vni = 3,
+               .outer_bytes = 104});
+  c.push_back(
+      {.name = "geneve_over_ipv6",
+       .packet = inner4(PacketBuilder().eth().ipv6("2001:db8::8", "2001:db8::9").udp(1, 6081).geneve(4)).build(),
+       .bytes = 50,
+       .depth = 1,
+       .vni = 4,
+       .outer_bytes = 106});
+  const auto twice = [&](std::uint32_t vni) {
+    return outer().geneve(1).ipv4("172.17.0.1", "172.17.0.2").udp(50001, 6081).geneve(vni);
+  };
+  c.push_back({.name = "geneve_twice",
+               .packet = inner4(twice(2)).build(),
+               .bytes = 50,
+               .depth = 2,
+               .vni = 2,
+               .outer_bytes = 122});
+  c.push_back({.name = "geneve_thrice_stops_at_two",
+               .packet = inner4(twice(2).ipv4("172.18.0.1", "172.18.0.2").udp(50002, 6081).geneve(3)).build(),
+               .src = "172.18.0.1",
+               .dst = "172.18.0.2",
+               .src_port = 50002,
+               .dst_port = 6081,
+               .proto = 17,
+               .bytes = 86,
+               .depth = 2,
+               .vni = 2,
+               .outer_bytes = 158});
+  c.push_back({.name = "geneve_twice_inner_broken",
+               .packet = twice(2).ipv4("10.0.0.1", "10.0.0.2").set8(0, 0x41).payload(20).build(),
+               .src = "172.17.0.1",
+               .dst = "172.17.0.2",
+               .src_port = 50001,
+               .dst_port = 6081,
+               .proto = 17,
+               .bytes = 76,
+               .note = FFFA_BAD_TUNNEL,
+               .depth = 1,
+               .vni = 1,
+               .outer_bytes = 112});
 }
 
 void closed_tunnels(std::vector<ParseCase>& c) {
   const auto add = [&c](const char* name, PacketBuilder b, std::uint32_t bytes, int note) {
-    c.push_back({.name = name, .packet = b.build(), .src = "172.16.0.1", .dst = "172.16.0.2", .src_port = 50000, .dst_port = 6081, .proto = 17, .bytes = bytes, .note = note});
+    c.push_back({.name = name,
+                 .packet = b.build(),
+                 .src = "172.16.0.1",
+                 .dst = "172.16.0.2",
+                 .src_port = 50000,
+                 .dst_port = 6081,
+                 .proto = 17,
+                 .bytes = bytes,
+                 .note = note});
   };
   const auto in = [](PacketBuilder b) { return b.ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 443); };
   add("geneve_version_1", in(outer().geneve(1).set8(0, 0x40)), 76, FFFA_BAD_TUNNEL);
@@ -105,8 +293,13 @@ void closed_tunnels(std::vector<ParseCase>& c) {
   add("geneve_cut", outer().raw({0, 0, 8}), 31, FFFA_BAD_TUNNEL);
   add("geneve_arp", outer().geneve(1).set16(2, 0x0806).raw(Bytes(28)), 64, FFFA_OK);
   add("geneve_ethernet_arp", outer().geneve(1).eth().set16(12, 0x0806).raw(Bytes(28)), 78, FFFA_OK);
-  add("geneve_inner_version_5", outer().geneve(1).ipv4("1.1.1.1", "2.2.2.2").set8(0, 0x55).payload(20), 76, FFFA_BAD_TUNNEL);
-  c.push_back({.name = "geneve_source_port_only", .packet = PacketBuilder().eth().ipv4("10.0.0.1", "10.0.0.2").udp(6081, 443).geneve(1).build(), .src_port = 6081, .proto = 17, .bytes = 36});
+  add("geneve_inner_version_5", outer().geneve(1).ipv4("1.1.1.1", "2.2.2.2").set8(0, 0x55).payload(20), 76,
+      FFFA_BAD_TUNNEL);
+  c.push_back({.name = "geneve_source_port_only",
+               .packet = PacketBuilder().eth().ipv4("10.0.0.1", "10.0.0.2").udp(6081, 443).geneve(1).build(),
+               .src_port = 6081,
+               .proto = 17,
+               .bytes = 36});
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Packets and what the parser must make of them. Every case stands alone; the tests run each natively and in the kernel.
+// Packets and what the parser must make of them. Every case stands alone; the tests run each natively and in the
+// kernel.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,9 @@ struct ParseCase {
   std::uint8_t gwlb = 0;  // enum fffa_gwlb_ids
 };
 
-inline std::ostream& operator<<(std::ostream& out, const ParseCase& c) { return out << c.name; }
+inline std::ostream& operator<<(std::ostream& out, const ParseCase& c) {
+  return out << c.name;
+}
 
 // All cases; gtest parameters.
 std::vector<ParseCase> parse_cases();

@@ -10,7 +10,8 @@ namespace {
 
 class Parse : public testing::TestWithParam<ParseCase> {};
 
-INSTANTIATE_TEST_SUITE_P(Cases, Parse, testing::ValuesIn(parse_cases()), [](const auto& i) { return std::string(i.param.name); });
+INSTANTIATE_TEST_SUITE_P(Cases, Parse, testing::ValuesIn(parse_cases()),
+                         [](const auto& i) { return std::string(i.param.name); });
 
 TEST_P(Parse, ingress) {
   const auto& c = GetParam();
@@ -51,12 +52,14 @@ TEST_P(Parse, egress_is_the_mirror) {
   }
 }
 
-// Whatever is missing, what is reported is never more than the whole packet said, and never from beyond the bytes that are there.
+// Whatever is missing, what is reported is never more than the whole packet said, and never from beyond the bytes that
+// are there.
 TEST_P(Parse, cut_at_every_byte) {
   const auto& c = GetParam();
   for (std::size_t size = 0; size < c.packet.size(); ++size) {
     fffa_packet p;
-    const auto reason = parse(Bytes(c.packet.begin(), c.packet.begin() + static_cast<std::ptrdiff_t>(size)), p, FFFA_INGRESS, 1, c.packet.size());
+    const auto reason = parse(Bytes(c.packet.begin(), c.packet.begin() + static_cast<std::ptrdiff_t>(size)), p,
+                              FFFA_INGRESS, 1, c.packet.size());
     SCOPED_TRACE(size);
     if (size < 14) {
       EXPECT_EQ(reason, FFFA_TRUNCATED_L2);
@@ -73,7 +76,8 @@ TEST_P(Parse, cut_at_every_byte) {
 TEST(ParseTcp, header_fields) {
   fffa_packet p;
   const TcpFields fields{.seq = 0xfffffff0, .ack = 77, .flags = 0x18, .window = 502};
-  ASSERT_EQ(parse(PacketBuilder().eth().ipv4("1.2.3.4", "5.6.7.8").set8(1, 3).tcp(1, 2, fields).payload(9).build(), p), 0);
+  ASSERT_EQ(parse(PacketBuilder().eth().ipv4("1.2.3.4", "5.6.7.8").set8(1, 3).tcp(1, 2, fields).payload(9).build(), p),
+            0);
   EXPECT_EQ(p.seq, 0xfffffff0);
   EXPECT_EQ(p.ack, 77u);
   EXPECT_EQ(p.flags, 0x18);
@@ -85,7 +89,14 @@ TEST(ParseTcp, header_fields) {
 
 fffa_packet with_options(std::uint8_t flags, const Bytes& options, std::size_t payload = 0) {
   fffa_packet p;
-  EXPECT_EQ(parse(PacketBuilder().eth().ipv4("1.2.3.4", "5.6.7.8").tcp(1, 2, {.flags = flags, .options = options}).payload(payload).build(), p), 0);
+  EXPECT_EQ(parse(PacketBuilder()
+                      .eth()
+                      .ipv4("1.2.3.4", "5.6.7.8")
+                      .tcp(1, 2, {.flags = flags, .options = options})
+                      .payload(payload)
+                      .build(),
+                  p),
+            0);
   return p;
 }
 
@@ -115,8 +126,16 @@ TEST(ParseTcp, sack_on_a_pure_ack) {
 TEST(ParseTunnel, gwlb_ids) {
   fffa_packet p;
   const auto options = gwlb_options(0x2b8ee1d4db0c51c4, 0xa1, 0xc0ffee);
-  ASSERT_EQ(parse(PacketBuilder().eth().ipv4("172.16.0.1", "172.16.0.2").udp(50000, 6081).geneve(5, options)
-                      .ipv4("10.0.0.1", "10.0.0.2").tcp(1, 2).build(), p), 0);
+  ASSERT_EQ(parse(PacketBuilder()
+                      .eth()
+                      .ipv4("172.16.0.1", "172.16.0.2")
+                      .udp(50000, 6081)
+                      .geneve(5, options)
+                      .ipv4("10.0.0.1", "10.0.0.2")
+                      .tcp(1, 2)
+                      .build(),
+                  p),
+            0);
   EXPECT_EQ(p.outer.gwlb_endpoint, 0x2b8ee1d4db0c51c4);
   EXPECT_EQ(p.outer.gwlb_attachment, 0xa1u);
   EXPECT_EQ(p.outer.gwlb_cookie, 0xc0ffeeu);
@@ -128,11 +147,24 @@ TEST(ParseTunnel, gwlb_ids) {
 
 TEST(ParseSuperPacket, counts_the_packets_on_the_wire) {
   fffa_packet p;
-  ASSERT_EQ(parse(PacketBuilder().eth().ipv4("1.2.3.4", "5.6.7.8").tcp(1, 2, {.options = Bytes(12, 1)}).payload(3000).build(), p, FFFA_EGRESS, 3), 0);
+  ASSERT_EQ(
+      parse(PacketBuilder().eth().ipv4("1.2.3.4", "5.6.7.8").tcp(1, 2, {.options = Bytes(12, 1)}).payload(3000).build(),
+            p, FFFA_EGRESS, 3),
+      0);
   EXPECT_EQ(p.packets, 3u);
   EXPECT_EQ(p.bytes, 3000u + 3 * 52);
   EXPECT_EQ(p.payload, 3000u);
-  ASSERT_EQ(parse(PacketBuilder().eth().ipv4("172.16.0.1", "172.16.0.2").udp(1, 6081).geneve(1).ipv4("1.2.3.4", "5.6.7.8").tcp(1, 2).payload(3000).build(), p, FFFA_EGRESS, 3), 0);
+  ASSERT_EQ(parse(PacketBuilder()
+                      .eth()
+                      .ipv4("172.16.0.1", "172.16.0.2")
+                      .udp(1, 6081)
+                      .geneve(1)
+                      .ipv4("1.2.3.4", "5.6.7.8")
+                      .tcp(1, 2)
+                      .payload(3000)
+                      .build(),
+                  p, FFFA_EGRESS, 3),
+            0);
   EXPECT_EQ(p.bytes, 3000u + 3 * 40);
   EXPECT_EQ(p.outer_bytes, 3000u + 3 * (40 + 36));
 }

@@ -118,7 +118,8 @@ TEST(Table, fills_to_the_last_entry_and_empties_again) {
     Table table(entries);
     for (int round = 0; round < 3; ++round) {
       std::uint32_t fit = 0;
-      for (std::uint32_t i = 0; i < entries; ++i) fit += table.count(key(i + 1000000u * static_cast<std::uint32_t>(round))) == FFFA_OK;
+      for (std::uint32_t i = 0; i < entries; ++i)
+        fit += table.count(key(i + 1000000u * static_cast<std::uint32_t>(round))) == FFFA_OK;
       EXPECT_GE(fit, entries - entries / 1000) << "of " << entries << " in round " << round;
       if (fit == entries) {
         EXPECT_EQ(table.count(key(999999999)), FFFA_TABLE_FULL);
@@ -135,9 +136,22 @@ TEST(Table, idle_flows_go_when_they_have_been_silent_for_long_enough) {
   Table table(10);
   EXPECT_EQ(table.count(key(1), 100), FFFA_OK);
   const fffa_drain_request request{0, 1'000'000, 50, 0, 0, 0, 0};
-  EXPECT_EQ(table.drain(request, [](const fffa_drain_record& r) { EXPECT_FALSE(r.flags & FFFA_RECORD_DELETED); }, 200).deleted, 0u);
-  EXPECT_EQ(table.drain(request, [](const fffa_drain_record&) { FAIL(); }, 999'999).deleted, 0u) << "too soon";
-  EXPECT_EQ(table.drain(request, [](const fffa_drain_record&) { FAIL(); }, 1'000'100).deleted, 1u);
+  EXPECT_EQ(table
+                .drain(
+                    request, [](const fffa_drain_record& r) { EXPECT_FALSE(r.flags & FFFA_RECORD_DELETED); }, 200)
+                .deleted,
+            0u);
+  EXPECT_EQ(table
+                .drain(
+                    request, [](const fffa_drain_record&) { FAIL(); }, 999'999)
+                .deleted,
+            0u)
+      << "too soon";
+  EXPECT_EQ(table
+                .drain(
+                    request, [](const fffa_drain_record&) { FAIL(); }, 1'000'100)
+                .deleted,
+            1u);
 }
 
 // Threads count packets of few flows while one reads out and deletes: every packet is read out once.

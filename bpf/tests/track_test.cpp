@@ -60,7 +60,12 @@ class Connection {
     return after(20 * ms).from(client, {.seq = 1001, .ack_number = 5001});
   }
   Connection& data(Side side, std::uint32_t seq, std::uint32_t payload, std::uint32_t ack_number = 0) {
-    return from(side, {.flags = psh | ack, .seq = seq, .ack_number = ack_number ? ack_number : side == client ? 5001u : 1001u, .payload = payload});
+    return from(side, {.flags = psh | ack,
+                       .seq = seq,
+                       .ack_number = ack_number       ? ack_number
+                                     : side == client ? 5001u
+                                                      : 1001u,
+                       .payload = payload});
   }
   Connection& acks(Side side, std::uint32_t number, std::uint16_t sack = 0) {
     return from(side, {.seq = side == client ? 1001u : 5001u, .ack_number = number, .sack = sack});
@@ -69,7 +74,9 @@ class Connection {
   const fffa_slot& slot(Side side) const { return flow_.slot[side]; }
   const fffa_half& half(Side side) const { return flow_.half[side]; }
   const fffa_flow& flow() const { return flow_; }
-  std::uint32_t retransmissions(Side side) const { return slot(side).fast_retransmits + slot(side).timeout_retransmits; }
+  std::uint32_t retransmissions(Side side) const {
+    return slot(side).fast_retransmits + slot(side).timeout_retransmits;
+  }
 
  private:
   fffa_flow flow_{};
@@ -157,7 +164,13 @@ TEST(Track, no_round_trip_of_what_was_sent_twice) {
 
 TEST(Track, sequence_numbers_wrap) {
   Connection c;
-  c.data(client, 0xffffff00, 0x100).after(ms).data(client, 0, 0x100).after(ms).data(client, 0x100, 10).after(ms).acks(server, 0x10a);
+  c.data(client, 0xffffff00, 0x100)
+      .after(ms)
+      .data(client, 0, 0x100)
+      .after(ms)
+      .data(client, 0x100, 10)
+      .after(ms)
+      .acks(server, 0x10a);
   EXPECT_EQ(c.retransmissions(client), 0u);
   EXPECT_EQ(c.half(client).next_seq, 0x10au);
   EXPECT_GE(c.slot(client).rtt_samples, 1u);
@@ -205,7 +218,12 @@ TEST(Track, at_the_sender_nothing_is_reordered) {
 
 TEST(Track, a_hole_is_filled_once) {
   Connection c;
-  c.handshake().data(client, 1001, 100).data(client, 1201, 100).data(client, 1101, 100).after(us).data(client, 1101, 100);
+  c.handshake()
+      .data(client, 1001, 100)
+      .data(client, 1201, 100)
+      .data(client, 1101, 100)
+      .after(us)
+      .data(client, 1101, 100);
   EXPECT_EQ(c.slot(client).out_of_order, 1u);
   EXPECT_EQ(c.retransmissions(client), 1u);
 }
@@ -233,9 +251,14 @@ TEST(Track, more_holes_than_places_forgets_the_oldest) {
 TEST(Track, keep_alives_and_window_probes_are_no_retransmissions) {
   Connection c;
   c.handshake().data(client, 1001, 100).after(ms).acks(server, 1101);
-  c.after(5000 * ms).from(client, {.seq = 1100, .ack_number = 5001}).from(client, {.seq = 1100, .ack_number = 5001, .payload = 1});
+  c.after(5000 * ms)
+      .from(client, {.seq = 1100, .ack_number = 5001})
+      .from(client, {.seq = 1100, .ack_number = 5001, .payload = 1});
   EXPECT_EQ(c.retransmissions(client), 0u);
-  c.from(server, {.seq = 5001, .ack_number = 1101, .window = 0}).data(client, 1101, 1).after(500 * ms).data(client, 1101, 1);
+  c.from(server, {.seq = 5001, .ack_number = 1101, .window = 0})
+      .data(client, 1101, 1)
+      .after(500 * ms)
+      .data(client, 1101, 1);
   EXPECT_EQ(c.retransmissions(client), 0u);
 }
 
@@ -253,7 +276,13 @@ TEST(Track, duplicate_acks_need_outstanding_data_or_a_new_sack_block) {
 
 TEST(Track, jitter) {
   Connection c;
-  c.data(client, 1, 10).after(10 * ms).data(client, 11, 10).after(14 * ms).data(client, 21, 10).after(11 * ms).data(client, 31, 10);
+  c.data(client, 1, 10)
+      .after(10 * ms)
+      .data(client, 11, 10)
+      .after(14 * ms)
+      .data(client, 21, 10)
+      .after(11 * ms)
+      .data(client, 31, 10);
   EXPECT_EQ(c.slot(client).jitter_samples, 2u);
   EXPECT_EQ(c.slot(client).jitter_sum_ns, 7 * ms);
   EXPECT_EQ(c.slot(client).jitter_max_ns, 4 * ms);
@@ -263,7 +292,9 @@ TEST(Track, jitter) {
 
 TEST(Track, ecn) {
   Connection c;
-  c.from(client, {.flags = ack | ece | cwr, .ecn = 2}).from(client, {.ecn = 3}).from(client, {.flags = ack | ece, .packets = 4});
+  c.from(client, {.flags = ack | ece | cwr, .ecn = 2})
+      .from(client, {.ecn = 3})
+      .from(client, {.flags = ack | ece, .packets = 4});
   EXPECT_EQ(c.slot(client).ecn_ce, 1u);
   EXPECT_EQ(c.slot(client).tcp_ece, 5u);
   EXPECT_EQ(c.slot(client).tcp_cwr, 1u);
@@ -303,7 +334,8 @@ TEST(Track, a_syn_with_another_number_begins_anew) {
 TEST(Track, simultaneous_open) {
   Connection c;
   c.from(client, {.flags = syn, .seq = 1000}).from(server, {.flags = syn, .seq = 5000}).after(5 * ms);
-  c.from(client, {.flags = syn | ack, .seq = 1000, .ack_number = 5001}).from(server, {.flags = syn | ack, .seq = 5000, .ack_number = 1001});
+  c.from(client, {.flags = syn | ack, .seq = 1000, .ack_number = 5001})
+      .from(server, {.flags = syn | ack, .seq = 5000, .ack_number = 1001});
   c.after(5 * ms).acks(client, 5001);
   EXPECT_EQ(c.retransmissions(client) + c.retransmissions(server), 0u);
   EXPECT_EQ(c.flow().handshake_us, 10000u);

@@ -30,22 +30,36 @@ class Example final : public fffa::Sink {
 #ifdef WRONG_ABSTRACT
   void write();
 #elif defined(WRONG_BASE)
-  fffa::Result<void> write(const fffa::Batch&) { return {}; }
+  fffa::Result<void> write(const fffa::Batch&) {
+    return {};
+  }
 #else
-  fffa::Result<void> write(const fffa::Batch&) override { return {}; }
+fffa::Result<void> write(const fffa::Batch&) override {
+  return {};
+}
 #endif
 #ifdef WRONG_RESOURCES
-  std::vector<fffa::Resource> resources(const Config&) { return {}; }
+  std::vector<fffa::Resource> resources(const Config&) {
+    return {};
+  }
 #else
-  static std::vector<fffa::Resource> resources(const Config&) { return {}; }
+  static std::vector<fffa::Resource> resources(const Config&) {
+    return {};
+  }
 #endif
 #ifdef WRONG_EMITS
-  static bool emits(const Config&) { return true; }
+  static bool emits(const Config&) {
+    return true;
+  }
 #else
-  static fffa::RecordKind emits(const Config&) { return fffa::RecordKind::delta; }
+  static fffa::RecordKind emits(const Config&) {
+    return fffa::RecordKind::delta;
+  }
 #endif
 #ifdef WRONG_ACCEPTS
-  static bool accepts_cumulative() { return true; }
+  static bool accepts_cumulative() {
+    return true;
+  }
 #else
   static constexpr bool accepts_cumulative = false;
 #endif
@@ -55,9 +69,13 @@ class Example final : public fffa::Sink {
   static void check(const Config&, fffa::Checker&) {}
 #endif
 #ifdef WRONG_PROBE
-  static std::vector<fffa::Finding> probe() { return {}; }
+  static std::vector<fffa::Finding> probe() {
+    return {};
+  }
 #else
-  static fffa::Probe probe() { return {}; }
+  static fffa::Probe probe() {
+    return {};
+  }
 #endif
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The wall clock is set while packets flow. Sets the clock of the whole machine: for virtual machines
-// (tests/vm/main_job.sh) only.
+// (tests/vm/integration.sh) only.
 #include <gtest/gtest.h>
 #include <time.h>
 

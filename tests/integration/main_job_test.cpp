@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The main job: `fffa run`, real packets, its records against the counters of the interface's peer. Runs in virtual
-// machines too (tests/vm/main_job.sh).
+// machines too (tests/vm/integration.sh).
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <net/if.h>

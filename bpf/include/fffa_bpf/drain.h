@@ -18,7 +18,8 @@ FFFA_INLINE int fffa_is_over(const struct fffa_flow *f, const struct fffa_drain_
 
 FFFA_INLINE int fffa_is_active(const struct fffa_flow *f) { return (f->slot[0].packets | f->slot[1].packets) != 0; }
 
-/* Whether a flow need not be locked: nothing to report, nothing to delete. What it misses is there at the next read-out. */
+/* Whether a flow need not be locked: nothing to report, nothing to delete. What it misses is there at the next
+ * read-out. */
 FFFA_RACY int fffa_may_skip(const struct fffa_flow *f, const struct fffa_drain_request *request, __u64 now)
 {
 	return !fffa_is_active(f) && !fffa_is_over(f, request, now, 0);
@@ -43,8 +44,8 @@ FFFA_INLINE void fffa_copy_record(const struct fffa_flow *f, __u32 index, struct
 	record->slot[1] = f->slot[1];
 }
 
-/* Reads out one entry. `tunnel` is its side entry or null; `record` must have room for a record even where none is made.
- * Returns enum fffa_drained. */
+/* Reads out one entry. `tunnel` is its side entry or null; `record` must have room for a record even where none is
+ * made. Returns enum fffa_drained. */
 FFFA_INLINE int fffa_drain_flow(struct fffa_table *t, __u32 index, struct fffa_flow *f, struct fffa_tunnel *tunnel,
 				const struct fffa_drain_request *request, __u64 now, struct fffa_drain_record *record)
 {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* One connection in the table: identity, TCP state of both directions, and one measurement slot a direction that a read-out empties.
- * Times: ns are CLOCK_MONOTONIC; a "tick" is 1024 ns (32 bits, compared modulo 2^32); an "rtt unit" is 16 ns. */
+/* One connection in the table: identity, TCP state of both directions, and one measurement slot a direction that a
+ * read-out empties. Times: ns are CLOCK_MONOTONIC; a "tick" is 1024 ns (32 bits, compared modulo 2^32); an "rtt unit"
+ * is 16 ns. */
 #ifndef FFFA_BPF_FLOW_H
 #define FFFA_BPF_FLOW_H
 
@@ -12,9 +13,9 @@
 
 /* fffa_slot.flags: the TCP flags of all packets ORed in the low byte, and above it: */
 enum fffa_slot_flags {
-	FFFA_SLOT_SYN_ACK = 0x0100,  /* one packet had SYN and ACK: AWS's tcp-flags counts that as 16 */
-	FFFA_SLOT_WINDOW = 0x0200,   /* window_min, _max and _last hold something */
-	FFFA_SLOT_ECT1 = 0x0400,     /* the IP ECN fields ORed, shifted left by FFFA_SLOT_ECN_SHIFT */
+	FFFA_SLOT_SYN_ACK = 0x0100, /* one packet had SYN and ACK: AWS's tcp-flags counts that as 16 */
+	FFFA_SLOT_WINDOW = 0x0200,  /* window_min, _max and _last hold something */
+	FFFA_SLOT_ECT1 = 0x0400,    /* the IP ECN fields ORed, shifted left by FFFA_SLOT_ECN_SHIFT */
 	FFFA_SLOT_ECT0 = 0x0800,
 };
 #define FFFA_SLOT_ECN_SHIFT 10
@@ -22,8 +23,8 @@ enum fffa_slot_flags {
 
 /* What was measured of one direction since the last read-out; all zero where nothing was. */
 struct fffa_slot {
-	__u64 packets; /* on the wire: the segments of a super-packet each count */
-	__u64 bytes;   /* IP level, innermost packet */
+	__u64 packets;  /* on the wire: the segments of a super-packet each count */
+	__u64 bytes;    /* IP level, innermost packet */
 	__u64 first_ns; /* of the packets counted here; the last one's time is fffa_half.last_ns */
 	__u64 rtt_sum_ns;
 	__u64 jitter_sum_ns;
@@ -91,11 +92,11 @@ enum fffa_seen {
 	FFFA_SEEN_SYN = 0x0004,      /* sent a SYN without ACK */
 	FFFA_SEEN_SYN_ACK = 0x0008,
 	FFFA_SEEN_FIN = 0x0010,
-	FFFA_SEEN_RST = 0x0020,      /* aborted the connection, before both sides had closed it */
-	FFFA_SEEN_INTERVAL = 0x0040, /* last_interval_ns is known */
-	FFFA_SEEN_HOLE = 0x0080,     /* a hole may be open */
+	FFFA_SEEN_RST = 0x0020,       /* aborted the connection, before both sides had closed it */
+	FFFA_SEEN_INTERVAL = 0x0040,  /* last_interval_ns is known */
+	FFFA_SEEN_HOLE = 0x0080,      /* a hole may be open */
 	FFFA_SEEN_INITIATOR = 0x0100, /* opened the connection: sent the SYN, else the first packet seen */
-	FFFA_SEEN_DATA = 0x0200,     /* carried payload */
+	FFFA_SEEN_DATA = 0x0200,      /* carried payload */
 };
 #define FFFA_SEEN_ANY_SYN (FFFA_SEEN_SYN | FFFA_SEEN_SYN_ACK)
 
@@ -142,9 +143,10 @@ FFFA_AT(fffa_half, holes, 64);
 
 struct fffa_flow {
 	__u32 lock;         /* 0 free, 1 held: everything below changes only under it */
-	__u32 handshake_us; /* first SYN to the ACK that completes the handshake, 0: not seen; free entries: the next free one */
+	__u32 handshake_us; /* first SYN to the ACK that completes the handshake, 0: not seen; free entries: the next
+			       free one */
 	struct fffa_flow_key key;
-	__u64 syn_ns; /* the connection's first SYN, 0: not seen */
+	__u64 syn_ns;             /* the connection's first SYN, 0: not seen */
 	struct fffa_half half[2]; /* by enum fffa_direction */
 	struct fffa_slot slot[2];
 };

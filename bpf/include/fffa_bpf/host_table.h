@@ -10,14 +10,14 @@ struct fffa_table {
 	struct fffa_bucket *buckets; /* fffa_bucket_count(entries) */
 	struct fffa_table_state state;
 	__u32 entries;
-	__u32 bucket_mask; /* buckets less one */
+	__u32 bucket_mask;            /* buckets less one */
 	__u32 seeds[FFFA_HASH_SEEDS]; /* random: who can guess them can fill one bucket */
 };
 
-#define FFFA_REPEAT(times, function, context)                 \
-	do {                                                  \
-		for (__u32 turn = 0; turn < (times); turn++)  \
-			if (function(turn, context)) break;   \
+#define FFFA_REPEAT(times, function, context) \
+	do { \
+		for (__u32 turn = 0; turn < (times); turn++) \
+			if (function(turn, context)) break; \
 	} while (0)
 
 #include "table.h"

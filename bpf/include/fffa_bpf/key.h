@@ -21,10 +21,11 @@ union fffa_addr {
 	__u64 words[2];
 };
 
-/* The innermost packet's tuple. "Remote" is the source at ingress and the destination at egress, so that a record of direction D
- * has src = remote, dst = local if D is ingress, else the other way round. Ports are in the machine's byte order; TCP, UDP, UDP-Lite
- * and SCTP have them, later fragments and all others have 0. ICMP and ICMPv6: the destination port is type << 8 | code and the source
- * port is 0, so an echo request and its reply are two entries: nothing that is measured needs both of them together. */
+/* The innermost packet's tuple. "Remote" is the source at ingress and the destination at egress, so that a record of
+ * direction D has src = remote, dst = local if D is ingress, else the other way round. Ports are in the machine's byte
+ * order; TCP, UDP, UDP-Lite and SCTP have them, later fragments and all others have 0. ICMP and ICMPv6: the destination
+ * port is type << 8 | code and the source port is 0, so an echo request and its reply are two entries: nothing that is
+ * measured needs both of them together. */
 struct fffa_flow_key {
 	union fffa_addr remote_addr;
 	union fffa_addr local_addr;

@@ -10,13 +10,13 @@
 /* One frame as it was captured. */
 struct fffa_frame {
 	const __u8 *data;
-	const __u8 *end;  /* behind the last captured byte */
-	__u32 length;     /* on the wire; more than end - data where the capture was cut short */
-	__u32 segments;   /* packets on the wire that this one stands for (GSO, GRO), at least 1 */
+	const __u8 *end; /* behind the last captured byte */
+	__u32 length;    /* on the wire; more than end - data where the capture was cut short */
+	__u32 segments;  /* packets on the wire that this one stands for (GSO, GRO), at least 1 */
 	__u32 ifindex;
-	__u32 tunnels;    /* enum fffa_tunnels: what to open */
-	__u16 vlan;       /* a tag that stands beside the data, as fffa_slot.vlan; 0: none */
-	__u8 at_sender;   /* captured where it was sent, before any network could reorder it */
+	__u32 tunnels;  /* enum fffa_tunnels: what to open */
+	__u16 vlan;     /* a tag that stands beside the data, as fffa_slot.vlan; 0: none */
+	__u8 at_sender; /* captured where it was sent, before any network could reorder it */
 };
 
 /* What the first look at a packet leaves to be done: each is a step of its own, because few packets need it. */
@@ -48,16 +48,16 @@ struct fffa_packet {
 	__u8 tcp; /* the TCP header is there and valid */
 	__u8 ecn; /* the IP header's ECN field */
 	__u16 vlan;
-	__u8 note;      /* enum fffa_reason: FFFA_OK, or one of the noted ones */
-	__u8 cut;       /* some of it was not captured, or is not within the frame's length */
+	__u8 note; /* enum fffa_reason: FFFA_OK, or one of the noted ones */
+	__u8 cut;  /* some of it was not captured, or is not within the frame's length */
 	__u8 at_sender;
-	__u8 direction; /* enum fffa_direction */
-	__u8 pending;   /* enum fffa_pending */
-	__u8 tunnels;   /* enum fffa_tunnels: what to open */
-	__u32 room;     /* bytes on the wire from l4_at to the end of the IP packet */
-	__u16 ip_at;    /* offsets in the frame: the innermost IP header so far, */
-	__u16 l4_at;    /* what follows it, */
-	__u16 outer_at; /* and the outermost IP header */
+	__u8 direction;   /* enum fffa_direction */
+	__u8 pending;     /* enum fffa_pending */
+	__u8 tunnels;     /* enum fffa_tunnels: what to open */
+	__u32 room;       /* bytes on the wire from l4_at to the end of the IP packet */
+	__u16 ip_at;      /* offsets in the frame: the innermost IP header so far, */
+	__u16 l4_at;      /* what follows it, */
+	__u16 outer_at;   /* and the outermost IP header */
 	__u16 inner_type; /* of the tunnel that is being opened: EtherType, */
 	__u32 inner_vni;  /* and VNI */
 	struct fffa_outer outer;
@@ -71,17 +71,19 @@ FFFA_AT(fffa_packet, direction, 97);
 FFFA_AT(fffa_packet, room, 100);
 FFFA_AT(fffa_packet, outer, 120);
 
-/* Writes the last 16 bytes of the key once more, as two words: read as words soon after they were written in pieces, they would
- * stall until the pieces have left the store buffer. */
+/* Writes the last 16 bytes of the key once more, as two words: read as words soon after they were written in pieces,
+ * they would stall until the pieces have left the store buffer. */
 FFFA_INLINE void fffa_seal_key(struct fffa_flow_key *key)
 {
-	__u64 local_port = key->local_port, remote_port = key->remote_port, encap = key->encap, depth = key->encap_depth;
+	__u64 local_port = key->local_port, remote_port = key->remote_port, encap = key->encap,
+	      depth = key->encap_depth;
 	FFFA_OPAQUE(local_port);
 	FFFA_OPAQUE(remote_port);
 	FFFA_OPAQUE(encap);
 	FFFA_OPAQUE(depth);
 	fffa_store64(&key->ifindex, local_port << 48 | remote_port << 32 | key->ifindex);
-	fffa_store64(&key->proto, (__u64)key->vni << 32 | depth << 24 | encap << 16 | (__u64)key->family << 8 | key->proto);
+	fffa_store64(&key->proto,
+		     (__u64)key->vni << 32 | depth << 24 | encap << 16 | (__u64)key->family << 8 | key->proto);
 }
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /* Bytes -> struct fffa_packet. Pure: no maps, no helpers; the same code in the kernel programs and in user space.
  *
- * fffa_parse_first reads what almost every packet consists of. What few have (extension headers, tunnels, TCP options that matter) it
- * leaves pending, for a step of its own each: the kernel programs make these functions that the verifier looks at once, by themselves.
- * fffa_parse_frame and fffa_parse_raw_ip do it all. */
+ * fffa_parse_first reads what almost every packet consists of. What few have (extension headers, tunnels, TCP options
+ * that matter) it leaves pending, for a step of its own each: the kernel programs make these functions that the
+ * verifier looks at once, by themselves. fffa_parse_frame and fffa_parse_raw_ip do it all. */
 #ifndef FFFA_BPF_PARSE_H
 #define FFFA_BPF_PARSE_H
 
@@ -12,8 +12,12 @@
 /* The cursor at offset `at`, which an earlier step has found. */
 FFFA_INLINE struct fffa_cursor fffa_cursor_at(const struct fffa_frame *frame, __u32 at)
 {
-	const struct fffa_cursor c = {
-		.at = frame->data + at, .end = frame->end, .offset = at, .length = frame->length, .type = 0, .later_fragment = 0};
+	const struct fffa_cursor c = {.at = frame->data + at,
+				      .end = frame->end,
+				      .offset = at,
+				      .length = frame->length,
+				      .type = 0,
+				      .later_fragment = 0};
 	return c;
 }
 
@@ -87,17 +91,17 @@ FFFA_INLINE void fffa_finish_packet(struct fffa_packet *p)
 }
 
 /* The order of the steps, each given as an expression. */
-#define FFFA_DO_PENDING(p, extensions, transport, tunnel, inner, options)                                           \
-	do {                                                                                                        \
-		if ((p)->pending & FFFA_PENDING_EXTENSIONS) extensions;                                             \
-		if ((p)->pending & FFFA_PENDING_TRANSPORT) transport;                                               \
-		for (int depth = 0; depth < FFFA_TUNNEL_DEPTH && ((p)->pending & FFFA_PENDING_TUNNEL); depth++) {   \
-			tunnel;                                                                                     \
-			if ((p)->pending & FFFA_PENDING_INNER) inner;                                               \
-			if ((p)->pending & FFFA_PENDING_EXTENSIONS) extensions;                                     \
-			if ((p)->pending & FFFA_PENDING_TRANSPORT) transport;                                       \
-		}                                                                                                   \
-		if ((p)->pending & FFFA_PENDING_OPTIONS) options;                                                   \
+#define FFFA_DO_PENDING(p, extensions, transport, tunnel, inner, options) \
+	do { \
+		if ((p)->pending & FFFA_PENDING_EXTENSIONS) extensions; \
+		if ((p)->pending & FFFA_PENDING_TRANSPORT) transport; \
+		for (int depth = 0; depth < FFFA_TUNNEL_DEPTH && ((p)->pending & FFFA_PENDING_TUNNEL); depth++) { \
+			tunnel; \
+			if ((p)->pending & FFFA_PENDING_INNER) inner; \
+			if ((p)->pending & FFFA_PENDING_EXTENSIONS) extensions; \
+			if ((p)->pending & FFFA_PENDING_TRANSPORT) transport; \
+		} \
+		if ((p)->pending & FFFA_PENDING_OPTIONS) options; \
 	} while (0)
 
 FFFA_INLINE int fffa_parse_rest(const struct fffa_frame *frame, struct fffa_packet *p, int reason)

@@ -105,8 +105,8 @@ FFFA_INLINE int fffa_is_extension(__u8 proto)
 	return proto < 64 && (all >> proto & 1);
 }
 
-/* Walks the extension headers that begin at the cursor; a later fragment ends the walk. Returns FFFA_OK or a note: then the packet is
- * one of the protocol whose header could not be passed. */
+/* Walks the extension headers that begin at the cursor; a later fragment ends the walk. Returns FFFA_OK or a note: then
+ * the packet is one of the protocol whose header could not be passed. */
 FFFA_INLINE int fffa_parse_extensions(struct fffa_cursor *c, struct fffa_packet *p)
 {
 	const __u32 begin = c->offset;

@@ -42,7 +42,8 @@ FFFA_INLINE void fffa_read_option(const __u8 *option, const __u8 *end, __u8 kind
 	}
 }
 
-/* Looks for the one option that matters here: window scale on a SYN, SACK on a pure ACK. `size`: bytes of the TCP header. */
+/* Looks for the one option that matters here: window scale on a SYN, SACK on a pure ACK. `size`: bytes of the TCP
+ * header. */
 FFFA_INLINE void fffa_parse_options(const __u8 *tcp, const __u8 *end, __u32 size, struct fffa_packet *p)
 {
 	const __u8 wanted = p->flags & FFFA_SYN ? FFFA_OPT_SCALE : FFFA_OPT_SACK;
@@ -105,7 +106,8 @@ FFFA_INLINE __u32 fffa_l4_size(__u8 proto)
 }
 
 /* All but a whole TCP or UDP header. */
-FFFA_INLINE void fffa_parse_other_l4(const __u8 *l4, const __u8 *end, __u32 room, struct fffa_packet *p, const int direction)
+FFFA_INLINE void fffa_parse_other_l4(const __u8 *l4, const __u8 *end, __u32 room, struct fffa_packet *p,
+				     const int direction)
 {
 	const __u32 size = fffa_l4_size(p->key.proto);
 	fffa_set_ports(p, 0, 0, direction);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* GENEVE (RFC 8926), and the options that AWS's Gateway Load Balancer puts there. What cannot be opened is reported as the outer flow. */
+/* GENEVE (RFC 8926), and the options that AWS's Gateway Load Balancer puts there. What cannot be opened is reported as
+ * the outer flow. */
 #ifndef FFFA_BPF_PARSE_TUNNEL_H
 #define FFFA_BPF_PARSE_TUNNEL_H
 
@@ -10,8 +11,8 @@ enum {
 	FFFA_GWLB_CLASS = 0x0108,
 };
 
-/* What a nested packet overwrites, to be put back where it turns out not to be one. Members have the types of what they save: a copy in
- * larger pieces would stall, as fffa_seal_key says. */
+/* What a nested packet overwrites, to be put back where it turns out not to be one. Members have the types of what they
+ * save: a copy in larger pieces would stall, as fffa_seal_key says. */
 struct fffa_level {
 	union fffa_addr remote_addr;
 	union fffa_addr local_addr;
@@ -73,7 +74,8 @@ FFFA_INLINE void fffa_set_outer(struct fffa_packet *p, const int direction)
 	const int in = direction == FFFA_INGRESS;
 	struct fffa_outer *outer = &p->outer;
 	__u64 gwlb = outer->gwlb, cookie = outer->gwlb_cookie;
-	__u64 src_port = in ? p->key.remote_port : p->key.local_port, dst_port = in ? p->key.local_port : p->key.remote_port;
+	__u64 src_port = in ? p->key.remote_port : p->key.local_port,
+	      dst_port = in ? p->key.local_port : p->key.remote_port;
 	FFFA_OPAQUE(gwlb);
 	FFFA_OPAQUE(cookie);
 	FFFA_OPAQUE(src_port);
@@ -145,13 +147,20 @@ FFFA_INLINE void fffa_restore(struct fffa_packet *p, const struct fffa_level *le
 	if (!p->key.encap) p->outer_bytes = 0;
 }
 
-/* The packet in the tunnel, at the cursor. Where there is none that can be parsed, the outer packet stays what it was. */
+/* The packet in the tunnel, at the cursor. Where there is none that can be parsed, the outer packet stays what it was.
+ */
 FFFA_INLINE void fffa_open_inner(struct fffa_cursor *c, struct fffa_packet *p, const int direction)
 {
-	const struct fffa_level level = {
-		.remote_addr = p->key.remote_addr, .local_addr = p->key.local_addr, .bytes = p->bytes, .headers = p->headers,
-		.remote_port = p->key.remote_port, .local_port = p->key.local_port, .ip_at = p->ip_at, .proto = p->key.proto,
-		.family = p->key.family, .ecn = p->ecn};
+	const struct fffa_level level = {.remote_addr = p->key.remote_addr,
+					 .local_addr = p->key.local_addr,
+					 .bytes = p->bytes,
+					 .headers = p->headers,
+					 .remote_port = p->key.remote_port,
+					 .local_port = p->key.local_port,
+					 .ip_at = p->ip_at,
+					 .proto = p->key.proto,
+					 .family = p->key.family,
+					 .ecn = p->ecn};
 	const int reason = fffa_parse_inner_packet(c, p, direction);
 	if (fffa_likely(!reason)) {
 		p->key.encap = FFFA_ENCAP_GENEVE;

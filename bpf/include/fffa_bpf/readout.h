@@ -19,9 +19,9 @@ enum fffa_reason {
 	FFFA_VLAN_TOO_DEEP = 7,
 	/* noted: counted in its flow, as far as its headers can be trusted */
 	FFFA_EXT_CHAIN_TOO_LONG = 8, /* packets and bytes count, with the protocol at which the walk ended */
-	FFFA_TRUNCATED_L4 = 9,    /* packets and bytes count, with the ports if those are there */
-	FFFA_BAD_TCP_OFFSET = 10, /* likewise */
-	FFFA_BAD_TUNNEL = 11,    /* a tunnel that cannot be opened: the outer flow counts */
+	FFFA_TRUNCATED_L4 = 9,       /* packets and bytes count, with the ports if those are there */
+	FFFA_BAD_TCP_OFFSET = 10,    /* likewise */
+	FFFA_BAD_TUNNEL = 11,        /* a tunnel that cannot be opened: the outer flow counts */
 	/* diverted to the ring buffer as a one-packet record (lost only if that is full) */
 	FFFA_TABLE_FULL = 12,
 	FFFA_LOCK_BUSY = 13,
@@ -38,8 +38,9 @@ FFFA_SIZE(fffa_count, 16);
 FFFA_AT(fffa_count, packets, 0);
 FFFA_AT(fffa_count, bytes, 8);
 
-/* Per CPU and interface, by enum fffa_direction. seen = (in the table or read out) + filtered + diverted + lost, in packets and in
- * bytes. Bytes are those that flows count (IP level, innermost packet); of a filtered packet, its length without the Ethernet header. */
+/* Per CPU and interface, by enum fffa_direction. seen = (in the table or read out) + filtered + diverted + lost, in
+ * packets and in bytes. Bytes are those that flows count (IP level, innermost packet); of a filtered packet, its length
+ * without the Ethernet header. */
 struct fffa_interface_counters {
 	struct fffa_count seen[2];
 	struct fffa_count filtered[2];
@@ -66,7 +67,7 @@ FFFA_AT(fffa_reason_counters, side, 0);
 #define FFFA_DRAIN_CHUNK 4096
 
 enum fffa_drain_flags {
-	FFFA_DRAIN_LIST = 1,     /* look at drain_list[0 .. count) instead of start .. start + count */
+	FFFA_DRAIN_LIST = 1, /* look at drain_list[0 .. count) instead of start .. start + count */
 	FFFA_DRAIN_NO_DELETE = 2,
 };
 
@@ -112,10 +113,10 @@ struct fffa_drain_record {
 	struct fffa_flow_key key;
 	__u64 last_ns[2]; /* by enum fffa_direction, like the arrays below */
 	__u32 index;
-	__u32 handshake_us; /* 0: not seen */
-	__u16 seen[2];      /* enum fffa_seen, since the connection began */
+	__u32 handshake_us;   /* 0: not seen */
+	__u16 seen[2];        /* enum fffa_seen, since the connection began */
 	__u8 window_scale[2]; /* shift in force; FFFA_NO_SCALE: handshake not seen */
-	__u8 flags;         /* enum fffa_record_flags */
+	__u8 flags;           /* enum fffa_record_flags */
 	__u8 reserved;
 	struct fffa_slot slot[2];
 	struct fffa_tunnel tunnel; /* only where key.encap is not 0; else old bytes */

@@ -34,8 +34,8 @@ FFFA_AT(fffa_outer, vni, 44);
 FFFA_AT(fffa_outer, gwlb_endpoint, 48);
 FFFA_AT(fffa_outer, gwlb_attachment, 56);
 
-/* One direction of an encapsulated flow, under the flow's lock. `outer` is the last packet's; `bytes` are IP-level bytes of the
- * outermost packets since the last read-out. */
+/* One direction of an encapsulated flow, under the flow's lock. `outer` is the last packet's; `bytes` are IP-level
+ * bytes of the outermost packets since the last read-out. */
 struct fffa_tunnel_side {
 	struct fffa_outer outer;
 	__u64 bytes;
@@ -50,8 +50,8 @@ struct fffa_tunnel {
 FFFA_SIZE(fffa_tunnel, 144);
 FFFA_AT(fffa_tunnel, side, 0);
 
-/* Netfilter's verdicts on one direction of a flow. Every count is an atomic that the read-out swaps out, never under the flow's lock:
- * these programs can interrupt its holder. Reserved: no program writes them yet. */
+/* Netfilter's verdicts on one direction of a flow. Every count is an atomic that the read-out swaps out, never under
+ * the flow's lock: these programs can interrupt its holder. Reserved: no program writes them yet. */
 struct fffa_verdict_side {
 	__u64 refused_bytes;
 	__u64 refused_first_ns;
@@ -63,10 +63,10 @@ struct fffa_verdict_side {
 	__u32 queues;
 	__u32 dropped; /* packets that the kernel freed, for whatever reason */
 	__u32 drop_reason;
-	__s32 priority;     /* of the deciding chain */
+	__s32 priority;      /* of the deciding chain */
 	__u16 refused_flags; /* as fffa_slot.flags */
-	__u8 verdict;       /* the most recent one */
-	__u8 hook;          /* where it happened */
+	__u8 verdict;        /* the most recent one */
+	__u8 hook;           /* where it happened */
 	__u32 reserved;
 };
 FFFA_SIZE(fffa_verdict_side, 64);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /* The flow table: an array of flows, and buckets of {tag, index} through which a key finds its flow.
  *
- * A key has two candidate buckets; an entry goes into the emptier one. Lookups take no lock: they trust nothing but the key, compared
- * under the flow's own lock. Insertions of one key are ordered by the lock of its first bucket. Only the (one) reader deletes.
- * Free entries are a stack, linked through fffa_flow.handshake_us; its head carries a count, so that a reused entry is noticed.
+ * A key has two candidate buckets; an entry goes into the emptier one. Lookups take no lock: they trust nothing but the
+ * key, compared under the flow's own lock. Insertions of one key are ordered by the lock of its first bucket. Only the
+ * (one) reader deletes. Free entries are a stack, linked through fffa_flow.handshake_us; its head carries a count, so
+ * that a reused entry is noticed.
  *
  * Whoever includes this defines struct fffa_table, and before that:
  *   fffa_table_flow(t, index), fffa_table_bucket(t, index)   pointers, null if there is none such
@@ -87,7 +88,8 @@ FFFA_INLINE struct fffa_address fffa_locate(struct fffa_table *t, const struct f
 	FFFA_UNROLL
 	for (int i = 0; i < 6; i++) {
 		const __u64 word = fffa_load64((const __u8 *)key + 8 * i);
-		hash += (__u64)((__u32)word + fffa_table_seed(t, 2 * i)) * ((__u32)(word >> 32) + fffa_table_seed(t, 2 * i + 1));
+		hash += (__u64)((__u32)word + fffa_table_seed(t, 2 * i)) *
+			((__u32)(word >> 32) + fffa_table_seed(t, 2 * i + 1));
 	}
 	hash ^= hash >> 29;
 	hash *= 0xbf58476d1ce4e5b9ull;
@@ -122,10 +124,14 @@ FFFA_INLINE __u32 fffa_table_find(struct fffa_table *t, const struct fffa_flow_k
 	return place;
 }
 
-FFFA_RACY int fffa_has_key(const struct fffa_flow *f, const struct fffa_flow_key *key) { return fffa_same_key(&f->key, key); }
+FFFA_RACY int fffa_has_key(const struct fffa_flow *f, const struct fffa_flow_key *key)
+{
+	return fffa_same_key(&f->key, key);
+}
 FFFA_RACY __u32 fffa_next_free(const struct fffa_flow *f) { return f->handshake_us; }
 
-FFFA_INLINE __u32 fffa_find_key(struct fffa_table *t, struct fffa_bucket *bucket, __u32 tag, const struct fffa_flow_key *key)
+FFFA_INLINE __u32 fffa_find_key(struct fffa_table *t, struct fffa_bucket *bucket, __u32 tag,
+				const struct fffa_flow_key *key)
 {
 	FFFA_NO_UNROLL
 	for (int i = 0; i < FFFA_BUCKET_PLACES; i++) {
@@ -194,7 +200,9 @@ FFFA_INLINE int fffa_put_in(struct fffa_bucket *bucket, __u64 word)
 {
 	FFFA_NO_UNROLL
 	for (int i = 0; i < FFFA_BUCKET_PLACES; i++)
-		if (!FFFA_READ_ONCE(bucket->places[i].word) && !__sync_val_compare_and_swap(&bucket->places[i].word, 0, word)) return 1;
+		if (!FFFA_READ_ONCE(bucket->places[i].word) &&
+		    !__sync_val_compare_and_swap(&bucket->places[i].word, 0, word))
+			return 1;
 	return 0;
 }
 
@@ -204,7 +212,7 @@ FFFA_INLINE __u64 fffa_count_used(const struct fffa_bucket *bucket)
 	FFFA_UNROLL
 	for (int i = 0; i < FFFA_BUCKET_PLACES; i++) {
 		__u64 word = FFFA_READ_ONCE(bucket->places[i].word);
-		word |= 0 - word; /* the highest bit: is it anything but 0? */
+		word |= 0 - word;  /* the highest bit: is it anything but 0? */
 		FFFA_OPAQUE(word); /* clang would make branches of it, and the verifier follow them all */
 		used += word >> 63;
 	}
@@ -235,7 +243,8 @@ FFFA_INLINE __u32 fffa_publish(struct fffa_table *t, struct fffa_bucket *first, 
 	return 0;
 }
 
-/* Finds or makes the flow of `key`, whose first packet came in `direction`. Returns its index, or minus an enum fffa_reason. */
+/* Finds or makes the flow of `key`, whose first packet came in `direction`. Returns its index, or minus an enum
+ * fffa_reason. */
 FFFA_INLINE int fffa_table_insert(struct fffa_table *t, const struct fffa_flow_key *key, int direction)
 {
 	const struct fffa_address at = fffa_locate(t, key);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* struct fffa_packet + struct fffa_flow -> struct fffa_flow. Pure: no maps, no helpers; the caller holds the flow's lock. */
+/* struct fffa_packet + struct fffa_flow -> struct fffa_flow. Pure: no maps, no helpers; the caller holds the flow's
+ * lock. */
 #ifndef FFFA_BPF_TRACK_H
 #define FFFA_BPF_TRACK_H
 
@@ -55,8 +56,9 @@ FFFA_INLINE void fffa_agree_scale(struct fffa_half *d, struct fffa_half *r)
 	r->scale = (__u8)((r->scale & 0xf0) | (both ? r->scale >> 4 : 0));
 }
 
-/* A SYN, with or without ACK. It begins a connection if this direction has not sent it before, or the last connection has ended.
- * Returns whether it takes up sequence space: in a simultaneous open, the SYN that now carries an ACK has done so already. */
+/* A SYN, with or without ACK. It begins a connection if this direction has not sent it before, or the last connection
+ * has ended. Returns whether it takes up sequence space: in a simultaneous open, the SYN that now carries an ACK has
+ * done so already. */
 FFFA_INLINE int fffa_track_syn(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p)
 {
 	struct fffa_half *d = s->d, *r = s->r;
@@ -68,7 +70,8 @@ FFFA_INLINE int fffa_track_syn(struct fffa_flow *f, const struct fffa_sides *s, 
 		return !simultaneous;
 	}
 	/* a first SYN that meets the other side's is a simultaneous open, not another connection */
-	if (opens && (known || fffa_has_ended(f) || (r->seen & ~(FFFA_SEEN_ANY_SYN | FFFA_SEEN_SEQUENCE | FFFA_SEEN_INITIATOR)))) {
+	if (opens && (known || fffa_has_ended(f) ||
+		      (r->seen & ~(FFFA_SEEN_ANY_SYN | FFFA_SEEN_SEQUENCE | FFFA_SEEN_INITIATOR)))) {
 		fffa_restart_half(r);
 		f->handshake_us = 0;
 		f->syn_ns = 0;

@@ -43,7 +43,8 @@ FFFA_INLINE void fffa_count_duplicate_ack(const struct fffa_sides *s, const stru
 	if (d->dup_run == 3) d->third_dup_tick = fffa_tick(p->time_ns);
 }
 
-FFFA_INLINE void fffa_track_ack(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p, __u32 length)
+FFFA_INLINE void fffa_track_ack(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p,
+				__u32 length)
 {
 	struct fffa_half *d = s->d, *r = s->r;
 	const __u32 ack = p->ack;
@@ -60,8 +61,8 @@ FFFA_INLINE void fffa_track_ack(struct fffa_flow *f, const struct fffa_sides *s,
 		d->last_ack = ack;
 		d->dup_run = 0;
 	}
-	if (fffa_unlikely(!f->handshake_us) && f->syn_ns && (d->seen & FFFA_SEEN_SYN) && (r->seen & FFFA_SEEN_ANY_SYN) &&
-	    !(p->flags & (FFFA_SYN | FFFA_RST)) && ack == r->initial_seq + 1) {
+	if (fffa_unlikely(!f->handshake_us) && f->syn_ns && (d->seen & FFFA_SEEN_SYN) &&
+	    (r->seen & FFFA_SEEN_ANY_SYN) && !(p->flags & (FFFA_SYN | FFFA_RST)) && ack == r->initial_seq + 1) {
 		const __u64 ns = p->time_ns - f->syn_ns;
 		const __u64 us = ns / 1000;
 		f->handshake_us = us > 0xffffffff ? 0xffffffff : us ? (__u32)us : 1;

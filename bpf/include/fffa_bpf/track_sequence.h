@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
-/* TCP sequence space of one direction: what is new, what was skipped, what is sent again. Sequence arithmetic is modulo 2^32. */
+/* TCP sequence space of one direction: what is new, what was skipped, what is sent again. Sequence arithmetic is modulo
+ * 2^32. */
 #ifndef FFFA_BPF_TRACK_SEQUENCE_H
 #define FFFA_BPF_TRACK_SEQUENCE_H
 
 #include "packet.h"
 #include "parse_l4.h"
 
-#define FFFA_REORDER_NS 3000000u     /* how late a segment may come to be called reordered, where the handshake was not seen */
-#define FFFA_MIN_RTO_NS 200000000u   /* no sender times out sooner */
+#define FFFA_REORDER_NS \
+	3000000u /* how late a segment may come to be called reordered, where the handshake was not seen */
+#define FFFA_MIN_RTO_NS 200000000u /* no sender times out sooner */
 
 FFFA_INLINE __u32 fffa_tick(__u64 ns) { return (__u32)(ns >> FFFA_TICK_SHIFT); }
 FFFA_INLINE __s32 fffa_seq_diff(__u32 a, __u32 b) { return (__s32)(a - b); }
@@ -20,7 +22,8 @@ struct fffa_sides {
 	struct fffa_slot *peer_slot; /* r's */
 };
 
-/* Takes [seq, end) out of one hole. A cut in the middle keeps the lower part and forgets the upper one if there is no place for it. */
+/* Takes [seq, end) out of one hole. A cut in the middle keeps the lower part and forgets the upper one if there is no
+ * place for it. */
 FFFA_INLINE void fffa_fill_hole(struct fffa_half *d, struct fffa_hole *hole, __u32 seq, __u32 end)
 {
 	const int from_start = fffa_seq_diff(seq, hole->start) <= 0, to_end = fffa_seq_diff(end, hole->end) >= 0;
@@ -64,7 +67,8 @@ FFFA_INLINE int fffa_fill_holes(struct fffa_half *d, __u32 seq, __u32 end, __u32
 	return filled;
 }
 
-/* Remembers that [d->next_seq, seq) was skipped; with no place left, in that of a hole which the peer has acknowledged, else of the oldest. */
+/* Remembers that [d->next_seq, seq) was skipped; with no place left, in that of a hole which the peer has acknowledged,
+ * else of the oldest. */
 FFFA_INLINE void fffa_open_hole(struct fffa_half *d, const struct fffa_half *r, __u32 seq, __u32 tick)
 {
 	__u32 best_age = 0;
@@ -93,7 +97,8 @@ FFFA_INLINE void fffa_open_hole(struct fffa_half *d, const struct fffa_half *r, 
 }
 
 /* A segment that fills a hole: late by reordering, or sent again because it was lost? */
-FFFA_INLINE int fffa_is_reordered(const struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p, __u32 opened)
+FFFA_INLINE int fffa_is_reordered(const struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p,
+				  __u32 opened)
 {
 	if (p->at_sender) return 0;
 	const __u32 now = fffa_tick(p->time_ns);
@@ -126,7 +131,8 @@ FFFA_INLINE int fffa_is_probe(const struct fffa_sides *s, const struct fffa_pack
 }
 
 /* A segment that begins below the highest sequence number sent. */
-FFFA_INLINE void fffa_track_old_segment(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p, __u32 end)
+FFFA_INLINE void fffa_track_old_segment(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p,
+					__u32 end)
 {
 	struct fffa_half *d = s->d;
 	__u32 opened = 0;
@@ -138,7 +144,8 @@ FFFA_INLINE void fffa_track_old_segment(struct fffa_flow *f, const struct fffa_s
 			s->slot->timeout_retransmits++;
 		else
 			s->slot->fast_retransmits++;
-		if ((s->r->seen & FFFA_SEEN_ACK) && fffa_seq_diff(end, s->r->last_ack) <= 0) s->slot->spurious_retransmits++;
+		if ((s->r->seen & FFFA_SEEN_ACK) && fffa_seq_diff(end, s->r->last_ack) <= 0)
+			s->slot->spurious_retransmits++;
 		/* Karn: what answers from here on may answer either copy */
 		if (d->probe_end && fffa_seq_diff(p->seq, d->probe_end) < 0) d->probe_end = 0;
 	}
@@ -153,7 +160,8 @@ FFFA_INLINE void fffa_start_probe(struct fffa_half *d, __u32 end, __u64 now)
 }
 
 /* A segment that takes up sequence space: `length` is payload, SYN and FIN. */
-FFFA_INLINE void fffa_track_segment(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p, __u32 length)
+FFFA_INLINE void fffa_track_segment(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p,
+				    __u32 length)
 {
 	struct fffa_half *d = s->d;
 	const __u32 end = p->seq + length;

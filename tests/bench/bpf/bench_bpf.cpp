@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the kernel programs cost: nanoseconds a packet as ratios to a minimal flow counter, read-out time, memory, verified instructions.
+// What the kernel programs cost: nanoseconds a packet as ratios to a minimal flow counter, read-out time, memory,
+// verified instructions.
 #include <fffa_bpf/types.h>
 
 #include "bench_flow.skel.h"
@@ -31,7 +32,8 @@ enum Stream : std::uint32_t { same_packet = 0, advancing = 1, data_and_ack = 2, 
 double run(const bpf_program* program, const Bytes& packet, int repeat) {
   Bytes out(packet.size() + 512);
   LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet.data(), .data_out = out.data(),
-              .data_size_in = static_cast<__u32>(packet.size()), .data_size_out = static_cast<__u32>(out.size()), .repeat = repeat);
+              .data_size_in = static_cast<__u32>(packet.size()), .data_size_out = static_cast<__u32>(out.size()),
+              .repeat = repeat);
   check(bpf_prog_test_run_opts(bpf_program__fd(program), &options), "BPF_PROG_TEST_RUN");
   return options.duration;
 }
@@ -77,7 +79,10 @@ void compare(const Case& c, const Bytes& plain) {
       ratios.push_back(cost / base);
     }
     const auto ratio = median(ratios);
-    std::printf("  %5.0f ns  %4.2f %s", median(ns), ratio, c.budget == 0 ? "    " : ratio <= c.budget ? "ok  " : "OVER");
+    std::printf("  %5.0f ns  %4.2f %s", median(ns), ratio,
+                c.budget == 0       ? "    "
+                : ratio <= c.budget ? "ok  "
+                                    : "OVER");
   }
   if (c.budget != 0) std::printf("  <= %.1f", c.budget);
   std::printf("\n");
@@ -87,16 +92,33 @@ void compare_all() {
   const TcpFields segment{.seq = 1000, .ack = 7777, .flags = 0x18, .window = 502};
   const auto v4 = PacketBuilder().eth().ipv4("11.0.0.0", "10.1.0.0").tcp(40000, 443, segment).payload(60).build();
   const auto v6 = PacketBuilder().eth().ipv6("2001:db8::1", "2001:db8::2").tcp(40000, 443, segment).payload(60).build();
-  const auto gwlb = PacketBuilder().eth().ipv4("10.9.0.1", "10.9.0.2").udp(50000, 6081).geneve(0, gwlb_options(1, 2, 3))
-                        .ipv4("11.0.0.0", "10.1.0.0").tcp(40000, 443, segment).payload(60).build();
-  const auto geneve6 = PacketBuilder().eth().ipv4("10.9.0.1", "10.9.0.2").udp(50000, 6081).geneve(7)
-                           .eth().ipv6("2001:db8::1", "2001:db8::2").tcp(40000, 443, segment).payload(60).build();
+  const auto gwlb = PacketBuilder()
+                        .eth()
+                        .ipv4("10.9.0.1", "10.9.0.2")
+                        .udp(50000, 6081)
+                        .geneve(0, gwlb_options(1, 2, 3))
+                        .ipv4("11.0.0.0", "10.1.0.0")
+                        .tcp(40000, 443, segment)
+                        .payload(60)
+                        .build();
+  const auto geneve6 = PacketBuilder()
+                           .eth()
+                           .ipv4("10.9.0.1", "10.9.0.2")
+                           .udp(50000, 6081)
+                           .geneve(7)
+                           .eth()
+                           .ipv6("2001:db8::1", "2001:db8::2")
+                           .tcp(40000, 443, segment)
+                           .payload(60)
+                           .build();
   std::printf("%-28s  XDP      ratio     TC       ratio     budget\n", "known TCP flow");
-  for (const auto& c : {Case{"IPv4", v4, same_packet, 0, 1.0}, Case{"IPv6", v6, same_packet, 0, 1.0},
-                        Case{"IPv4, advancing", v4, advancing, 0, 1.0}, Case{"IPv4, data and ACK in turn", v4, data_and_ack, 0, 1.0},
-                        Case{"IPv4, loss and repair", v4, loss, 0, 0}, Case{"GENEVE, GWLB, IPv4", gwlb, same_packet, 0, 1.1},
-                        Case{"GENEVE, Ethernet, IPv6", geneve6, same_packet, 0, 1.1},
-                        Case{"IPv4, 128 k flows at random", v4, random_flows, 17, 1.1}, Case{"IPv4, 1 M flows at random", v4, random_flows, 20, 0}})
+  for (const auto& c :
+       {Case{"IPv4", v4, same_packet, 0, 1.0}, Case{"IPv6", v6, same_packet, 0, 1.0},
+        Case{"IPv4, advancing", v4, advancing, 0, 1.0}, Case{"IPv4, data and ACK in turn", v4, data_and_ack, 0, 1.0},
+        Case{"IPv4, loss and repair", v4, loss, 0, 0}, Case{"GENEVE, GWLB, IPv4", gwlb, same_packet, 0, 1.1},
+        Case{"GENEVE, Ethernet, IPv6", geneve6, same_packet, 0, 1.1},
+        Case{"IPv4, 128 k flows at random", v4, random_flows, 17, 1.1},
+        Case{"IPv4, 1 M flows at random", v4, random_flows, 20, 0}})
     compare(c, v4);
 }
 
@@ -119,7 +141,8 @@ void read_out(std::uint32_t log_flows) {
       double all = 0, most = 0;
       const auto used = std::min(flow->bss->table_state.next_index, 1u << log_flows);
       for (std::uint32_t start = 0; start < used; start += FFFA_DRAIN_CHUNK) {
-        flow->bss->drain_request = {0, ~0ull, ~0ull, start, std::min<std::uint32_t>(used - start, FFFA_DRAIN_CHUNK), 0, 0};
+        flow->bss->drain_request = {0, ~0ull, ~0ull, start, std::min<std::uint32_t>(used - start, FFFA_DRAIN_CHUNK),
+                                    0, 0};
         const auto begin = std::chrono::steady_clock::now();
         records += flow.drain_once().records;
         const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
@@ -130,9 +153,13 @@ void read_out(std::uint32_t log_flows) {
       if (into == &total) longest.push_back(most);
     }
   }
-  if (records != 7ull * flows) std::printf("read-out lost records: %llu of %llu\n", static_cast<unsigned long long>(records), 7ull * flows);
-  std::printf("%8u active flows: %7.2f ms, longest call %5.2f ms; the same flows idle: %6.2f ms%s\n", flows, median(total), median(longest),
-              median(idle), flows != 100000 ? "" : median(total) <= 25 ? "   ok   <= 25 ms" : "   OVER <= 25 ms");
+  if (records != 7ull * flows)
+    std::printf("read-out lost records: %llu of %llu\n", static_cast<unsigned long long>(records), 7ull * flows);
+  std::printf("%8u active flows: %7.2f ms, longest call %5.2f ms; the same flows idle: %6.2f ms%s\n", flows,
+              median(total), median(longest), median(idle),
+              flows != 100000       ? ""
+              : median(total) <= 25 ? "   ok   <= 25 ms"
+                                    : "   OVER <= 25 ms");
 }
 
 std::uint64_t memory_of(const bpf_map* map) {
@@ -149,16 +176,19 @@ void memory_and_verifier() {
     Flow flow({.entries = entries});
     flow.load();
     const auto table = static_cast<double>(memory_of(flow->maps.flows) + memory_of(flow->maps.buckets)) / entries;
-    std::printf("table of %7u: %5.1f bytes a connection %s <= 560, and %5.1f in the side array while tunnels are opened\n", entries, table,
-                table <= 560 ? "ok  " : "OVER", static_cast<double>(memory_of(flow->maps.tunnels)) / entries);
+    std::printf(
+        "table of %7u: %5.1f bytes a connection %s <= 560, and %5.1f in the side array while tunnels are opened\n",
+        entries, table, table <= 560 ? "ok  " : "OVER", static_cast<double>(memory_of(flow->maps.tunnels)) / entries);
   }
   Flow flow({});
   flow.load();
-  for (const auto* program : {flow->progs.fffa_xdp_ingress, flow->progs.fffa_tc_ingress, flow->progs.fffa_tc_egress, flow->progs.fffa_drain}) {
+  for (const auto* program : {flow->progs.fffa_xdp_ingress, flow->progs.fffa_tc_ingress, flow->progs.fffa_tc_egress,
+                              flow->progs.fffa_drain}) {
     bpf_prog_info info{};
     __u32 size = sizeof info;
     check(bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &size), "program info");
-    std::printf("%-18s %7u instructions verified, %6u bytes of machine code\n", bpf_program__name(program), info.verified_insns, info.jited_prog_len);
+    std::printf("%-18s %7u instructions verified, %6u bytes of machine code\n", bpf_program__name(program),
+                info.verified_insns, info.jited_prog_len);
   }
 }
 

@@ -5,17 +5,15 @@
 #include "stream.h"
 
 SEC("xdp")
-int stream_xdp(struct xdp_md *ctx)
-{
-	stream_write((__u8 *)(long)ctx->data, (__u8 *)(long)ctx->data_end);
-	count((void *)(long)ctx->data, (void *)(long)ctx->data_end, ctx->ingress_ifindex, ctx->data_end - ctx->data);
-	return XDP_PASS;
+int stream_xdp(struct xdp_md* ctx) {
+  stream_write((__u8*)(long)ctx->data, (__u8*)(long)ctx->data_end);
+  count((void*)(long)ctx->data, (void*)(long)ctx->data_end, ctx->ingress_ifindex, ctx->data_end - ctx->data);
+  return XDP_PASS;
 }
 
 SEC("tc")
-int stream_tc(struct __sk_buff *skb)
-{
-	stream_write((__u8 *)(long)skb->data, (__u8 *)(long)skb->data_end);
-	count((void *)(long)skb->data, (void *)(long)skb->data_end, skb->ifindex, skb->len);
-	return 0;
+int stream_tc(struct __sk_buff* skb) {
+  stream_write((__u8*)(long)skb->data, (__u8*)(long)skb->data_end);
+  count((void*)(long)skb->data, (void*)(long)skb->data_end, skb->ifindex, skb->len);
+  return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Sequences of packets through the parser and the tracker. Each packet in the input: one byte of options, two of captured length
-// (little-endian), the bytes. Option bits: 1 egress, 2 raw IP, 4 cut by the capture, 8 super-packet, 16 at the sender, 32 a second passes.
+// Sequences of packets through the parser and the tracker. Each packet in the input: one byte of options, two of
+// captured length (little-endian), the bytes. Option bits: 1 egress, 2 raw IP, 4 cut by the capture, 8 super-packet, 16
+// at the sender, 32 a second passes.
 #include <fffa_bpf/host_table.h>
 #include <fffa_bpf/parse.h>
 
@@ -63,7 +64,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const int direction = options & 1 ? FFFA_EGRESS : FFFA_INGRESS;
     now += options & 32 ? 1'000'000'001 : 1'000'000;
     fffa_packet packet;
-    const int reason = options & 2 ? fffa_parse_raw_ip(&frame, &packet, direction) : fffa_parse_frame(&frame, &packet, direction);
+    const int reason =
+        options & 2 ? fffa_parse_raw_ip(&frame, &packet, direction) : fffa_parse_frame(&frame, &packet, direction);
     require(reason >= FFFA_OK && reason <= FFFA_VLAN_TOO_DEEP);
     if (reason) continue;
     check_packet(packet, frame);

@@ -16,13 +16,15 @@ Bytes framed(const Bytes& packet, std::uint8_t options) {
 }
 
 void write(const std::string& path, const Bytes& bytes) {
-  std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
 }
 
 Bytes conversation() {
   Bytes all;
   const auto add = [&](bool back, const TcpFields& fields, std::size_t payload) {
-    auto b = back ? PacketBuilder().eth().ipv4("10.0.0.2", "10.0.0.1").tcp(443, 40000, fields) : PacketBuilder().eth().ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 443, fields);
+    auto b = back ? PacketBuilder().eth().ipv4("10.0.0.2", "10.0.0.1").tcp(443, 40000, fields)
+                  : PacketBuilder().eth().ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 443, fields);
     const auto one = framed(b.payload(payload).build(), back ? 1 : 0);
     all.insert(all.end(), one.begin(), one.end());
   };
@@ -30,7 +32,8 @@ Bytes conversation() {
   add(true, {.seq = 5000, .ack = 1001, .flags = 0x12, .options = {3, 3, 5}}, 0);
   add(false, {.seq = 1001, .ack = 5001}, 0);
   for (const std::uint32_t seq : {1001u, 1201u, 1401u, 1101u, 1301u, 1001u}) add(false, {.seq = seq, .ack = 5001}, 100);
-  for (int i = 0; i < 4; ++i) add(true, {.seq = 5001, .ack = 1101, .options = {1, 1, 5, 10, 0, 0, 4, 177, 0, 0, 5, 21}}, 0);
+  for (int i = 0; i < 4; ++i)
+    add(true, {.seq = 5001, .ack = 1101, .options = {1, 1, 5, 10, 0, 0, 4, 177, 0, 0, 5, 21}}, 0);
   add(false, {.seq = 1501, .ack = 5001, .flags = 0x11}, 0);
   add(true, {.seq = 5001, .ack = 1502, .flags = 0x11}, 0);
   return all;
