@@ -162,6 +162,17 @@ TEST(Lifecycle, AutoFollowsTheDefaultRoute) {
   expect_balance(source);
 }
 
+TEST(Lifecycle, WithoutEthernetHeadersItIsLeftOut) {
+  const VethPair veth;
+  LiveSource source(veth.here, std::string(kOptions) + "[all]");
+  ASSERT_EQ(source.error(), "");
+  veth.here.ip("tuntap add dev tunnel0 mode tun");
+  EXPECT_TRUE(source.logged("interface tunnel0 is left out"));
+  EXPECT_FALSE(source.context().captured_log().contains("capturing on tunnel0"));
+  EXPECT_FALSE(source.context().captured_log().contains("capturing on lo "));
+  source.stop();
+}
+
 TEST(Lifecycle, PrimaryAddressesAreReported) {
   const VethPair veth;
   LiveSource source(veth.here, std::string(kOptions) + "[veth0]");

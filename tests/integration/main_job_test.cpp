@@ -11,6 +11,8 @@
 #include <csignal>
 #include <cstdlib>
 #include <ctime>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -201,6 +203,28 @@ TEST_F(Process, ASinkThatBlocksLosesNothing) {
   // a multicast report of the kernel's while it attached may be in one and not in the other
   EXPECT_LE(expected[0].packets - sums[0].packets, 2u);
   EXPECT_LE(expected[1].packets - sums[1].packets, 2u);
+}
+
+// More news than the kernel keeps for a reader that does not read: it says so, and everything is listed anew.
+TEST_F(Process, MissedNewsAboutInterfacesAreMadeUpFor) {
+  FffaProcess fffa(veth_.here,
+                   "sources:\n  capture: {type: ebpf, interfaces: [veth0, 'eni*']}\n"
+                   "sinks:\n  out: {type: stdout, inputs: [capture], format: json}\n");
+  ASSERT_TRUE(fffa.logged("running: ")) << fffa.log();
+  fffa.signal(SIGSTOP);
+  const auto batch = std::filesystem::temp_directory_path() / ("fffa-source-batch-" + std::to_string(::getpid()));
+  {
+    std::ofstream lines(batch);
+    for (int i = 0; i < 3000; ++i) lines << "link set dev lo alias number" << i << "\n";
+  }
+  run({"ip", "-n", veth_.here.name(), "-batch", batch.string()});
+  std::filesystem::remove(batch);
+  veth_.here.ip("link add eni0 type veth peer name other");
+  fffa.signal(SIGCONT);
+  EXPECT_TRUE(fffa.logged("the kernel dropped news about interfaces")) << fffa.log();
+  EXPECT_TRUE(fffa.logged("capturing on eni0")) << fffa.log();
+  fffa.signal(SIGTERM);
+  EXPECT_EQ(fffa.wait(), 0) << fffa.log();
 }
 
 }  // namespace

@@ -176,6 +176,11 @@ Probe Ebpf::probe() {
       info.addresses += (info.addresses.empty() ? "" : ",") + to_string(address.address, address.family);
     }
     const std::string foreign = describe_xdp(link.ifindex);
+    if (!link.ethernet) {
+      info.hooks = "none (no Ethernet header)";
+      answer.interfaces.push_back(std::move(info));
+      continue;
+    }
     if (!foreign.empty())
       info.hooks = std::string(tc) + " ingress (XDP is used by " + foreign + ")";
     else

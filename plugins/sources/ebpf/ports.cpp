@@ -44,6 +44,7 @@ Result<void> Ports::start(const Programs& programs) {
   if (auto done = list_routes(); !done) return done;
   list_addresses();
   warn_about_missing();
+  warn_about_framing();
 
   std::optional<Error> failure;
   for (const auto& [ifindex, link] : links_) {
@@ -97,6 +98,15 @@ void Ports::warn_about_missing() const {
     if (found) continue;
     const std::string what = pattern == "auto" ? "there is no default route" : "no interface matches `" + pattern + "`";
     context_.log().warning(what + ": waiting for one (interfaces now: " + known + ")");
+  }
+}
+
+// Once for each interface that is meant and cannot be watched.
+void Ports::warn_about_framing() {
+  for (const auto& [ifindex, link] : links_) {
+    if (link.ethernet || !selects(config_.interfaces, link, default_links_) || !warned_.insert(ifindex).second)
+      continue;
+    context_.log().warning("interface " + link.name + " is left out: its packets have no Ethernet header");
   }
 }
 
@@ -184,6 +194,7 @@ void Ports::follow() {
     if (removed) {
       leave(link.ifindex, "is gone; what it carried is reported");
       links_.erase(link.ifindex);
+      warned_.erase(link.ifindex);
     } else {
       links_[link.ifindex] = link;
     }
@@ -209,6 +220,7 @@ void Ports::update(Port& port, const Link& link) {
 }
 
 void Ports::reconcile() {
+  warn_about_framing();
   std::vector<std::uint32_t> gone;
   for (auto& [ifindex, port] : ports_) {
     const auto link = links_.find(ifindex);

@@ -67,6 +67,7 @@ class Ports {
   void reconcile();
   void update(Port& port, const Link& link);
   void warn_about_missing() const;
+  void warn_about_framing();
   Result<void> attach(Port& port);
   Result<Attachment> attach_ingress(const Target& target);
   void attach_and_tell(Port& port);
@@ -85,6 +86,7 @@ class Ports {
   std::map<std::uint32_t, Port> ports_;
   std::set<std::uint32_t> leaving_;
   std::set<std::uint32_t> being_read_;
+  std::set<std::uint32_t> warned_;       // left out, and said so
   std::map<std::uint32_t, Text> names_;  // of all that were ever monitored
 };
 

@@ -7,9 +7,9 @@ namespace fffa::ebpf {
 namespace {
 
 TEST(Selects, NamesGlobsAutoAndAll) {
-  const Link lo{1, "lo", true, true};
-  const Link eth0{2, "eth0", true, false};
-  const Link veth{3, "veth12", true, false};
+  const Link lo{1, "lo", true, true, true};
+  const Link eth0{2, "eth0", true, false, true};
+  const Link veth{3, "veth12", true, false, true};
   const std::vector<std::uint32_t> defaults = {2};
   EXPECT_TRUE(selects({"eth0"}, eth0, {}));
   EXPECT_FALSE(selects({"eth"}, eth0, {}));

@@ -5,6 +5,7 @@
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -54,6 +55,7 @@ std::optional<Link> parse_link(const nlmsghdr& header) {
   constexpr unsigned running = IFF_UP | IFF_RUNNING;
   link.up = (message.ifi_flags & running) == running;
   link.loopback = (message.ifi_flags & IFF_LOOPBACK) != 0;
+  link.ethernet = message.ifi_type == ARPHRD_ETHER || message.ifi_type == ARPHRD_LOOPBACK;
   for_each_attribute(IFLA_RTA(&message), IFLA_PAYLOAD(&header), [&](const rtattr& attribute) {
     if (attribute.rta_type != IFLA_IFNAME) return;
     const auto* text = static_cast<const char*>(RTA_DATA(&attribute));

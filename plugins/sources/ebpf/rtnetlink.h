@@ -17,6 +17,7 @@ struct Link {
   std::string name;
   bool up = false;  // administratively and operationally
   bool loopback = false;
+  bool ethernet = true;  // its packets begin with an Ethernet header
 };
 
 // The first address of global scope of each family that is neither secondary, temporary nor deprecated; zero: none.
