@@ -3,8 +3,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
 #include <sys/wait.h>
+#include <csignal>
 
 #include "fffa_common/sealed_file.h"
 #include "test_files.h"
