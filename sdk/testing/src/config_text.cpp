@@ -136,8 +136,8 @@ class Parser {
   ConfigNode flow_line(const Line& line, std::size_t start) {
     std::size_t at = start;
     ConfigNode node = flow(line, at, false);
-    if (line.text.find_first_not_of(' ', at) != std::string::npos)
-      error(line.number, line.indent + at + 1, "unexpected text");
+    skip_spaces(line, at);
+    if (at < line.text.size()) error(line.number, line.indent + at + 1, "unexpected text");
     return node;
   }
 
@@ -190,7 +190,7 @@ class Parser {
     const char close = list ? ']' : '}';
     for (++at;;) {
       skip_spaces(line, at);
-      if (at >= line.text.size()) error(line.number, line.indent + at, std::string("`") + close + "` is missing");
+      if (at >= line.text.size()) error(line.number, line.indent + at + 1, std::string("`") + close + "` is missing");
       if (line.text[at] == close) return ++at, node;
       ConfigNode value = flow(line, at, true);
       if (!list) {
