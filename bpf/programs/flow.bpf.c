@@ -40,31 +40,39 @@ FFFA_INLINE struct fffa_frame fffa_skb_frame(struct __sk_buff *skb)
 		if (p) fffa_step_##step(&frame, p, p->direction);                                     \
 		return 0;                                                                             \
 	}
+/* A tunnel's header and what is in it, for one direction: every call and every choice at run time costs. */
+#define FFFA_TUNNEL_STEP(kind, context, name, way)                                                    \
+	__attribute__((noinline)) int fffa_##kind##_tunnel_##name(context *ctx, struct fffa_packet *p) \
+	{                                                                                             \
+		const struct fffa_frame frame = fffa_##kind##_frame(ctx);                             \
+		if (!p) return 0;                                                                     \
+		fffa_step_tunnel(&frame, p, way);                                                     \
+		if (p->pending & FFFA_PENDING_INNER) fffa_step_inner(&frame, p, way);                 \
+		return 0;                                                                             \
+	}
 FFFA_STEP(xdp, struct xdp_md, extensions)
 FFFA_STEP(xdp, struct xdp_md, transport)
-FFFA_STEP(xdp, struct xdp_md, tunnel)
-FFFA_STEP(xdp, struct xdp_md, inner)
 FFFA_STEP(xdp, struct xdp_md, options)
+FFFA_TUNNEL_STEP(xdp, struct xdp_md, in, FFFA_INGRESS)
+FFFA_TUNNEL_STEP(xdp, struct xdp_md, out, FFFA_EGRESS)
 FFFA_STEP(skb, struct __sk_buff, extensions)
 FFFA_STEP(skb, struct __sk_buff, transport)
-FFFA_STEP(skb, struct __sk_buff, tunnel)
-FFFA_STEP(skb, struct __sk_buff, inner)
 FFFA_STEP(skb, struct __sk_buff, options)
+FFFA_TUNNEL_STEP(skb, struct __sk_buff, in, FFFA_INGRESS)
+FFFA_TUNNEL_STEP(skb, struct __sk_buff, out, FFFA_EGRESS)
 
-__attribute__((noinline)) int fffa_xdp_pending(struct xdp_md *ctx, struct fffa_packet *p)
+FFFA_INLINE void fffa_xdp_pending(struct xdp_md *ctx, struct fffa_packet *p, const int direction)
 {
-	if (p)
-		FFFA_DO_PENDING(p, fffa_xdp_extensions(ctx, p), fffa_xdp_transport(ctx, p), fffa_xdp_tunnel(ctx, p),
-				fffa_xdp_inner(ctx, p), fffa_xdp_options(ctx, p));
-	return 0;
+	FFFA_DO_PENDING(p, fffa_xdp_extensions(ctx, p), fffa_xdp_transport(ctx, p),
+			direction == FFFA_INGRESS ? fffa_xdp_tunnel_in(ctx, p) : fffa_xdp_tunnel_out(ctx, p), (void)0,
+			fffa_xdp_options(ctx, p));
 }
 
-__attribute__((noinline)) int fffa_skb_pending(struct __sk_buff *ctx, struct fffa_packet *p)
+FFFA_INLINE void fffa_skb_pending(struct __sk_buff *ctx, struct fffa_packet *p, const int direction)
 {
-	if (p)
-		FFFA_DO_PENDING(p, fffa_skb_extensions(ctx, p), fffa_skb_transport(ctx, p), fffa_skb_tunnel(ctx, p),
-				fffa_skb_inner(ctx, p), fffa_skb_options(ctx, p));
-	return 0;
+	FFFA_DO_PENDING(p, fffa_skb_extensions(ctx, p), fffa_skb_transport(ctx, p),
+			direction == FFFA_INGRESS ? fffa_skb_tunnel_in(ctx, p) : fffa_skb_tunnel_out(ctx, p), (void)0,
+			fffa_skb_options(ctx, p));
 }
 
 /* The first look once more, with all of the packet's length: is it longer than its first buffer? */
@@ -90,9 +98,9 @@ FFFA_INLINE void fffa_on_xdp(struct xdp_md *ctx, const int direction)
 	const struct fffa_frame frame = fffa_xdp_frame(ctx);
 	int reason = fffa_parse_first(&frame, &packet, direction);
 	if (fffa_unlikely(!reason && packet.cut)) reason = fffa_xdp_again(ctx, &packet);
-	if (fffa_unlikely(!reason && packet.pending)) fffa_xdp_pending(ctx, &packet);
+	if (fffa_unlikely(!reason && packet.pending)) fffa_xdp_pending(ctx, &packet, direction);
 	if (fffa_likely(!reason))
-		fffa_count(&packet, direction);
+		fffa_count_packet(&packet, direction);
 	else
 		fffa_count_filtered(frame.ifindex, (__u32)reason, 1, frame.length, direction);
 }
@@ -103,16 +111,16 @@ FFFA_INLINE void fffa_on_skb(struct __sk_buff *skb, const int direction)
 	struct fffa_frame frame = fffa_skb_frame(skb);
 	frame.at_sender = direction == FFFA_EGRESS && !skb->ingress_ifindex; /* not forwarded */
 	int reason = fffa_parse_first(&frame, &packet, direction);
-	if (fffa_unlikely(!reason && packet.pending)) fffa_skb_pending(skb, &packet);
+	if (fffa_unlikely(!reason && packet.pending)) fffa_skb_pending(skb, &packet, direction);
 	if (fffa_unlikely(reason ? fffa_is_cut(reason) : packet.cut)) {
 		const __u32 length = skb->len;
 		if (length > skb->data_end - skb->data && !bpf_skb_pull_data(skb, length < FFFA_PULL ? length : FFFA_PULL)) {
 			reason = fffa_skb_again(skb, &packet);
-			if (!reason && packet.pending) fffa_skb_pending(skb, &packet);
+			if (!reason && packet.pending) fffa_skb_pending(skb, &packet, direction);
 		}
 	}
 	if (fffa_likely(!reason))
-		fffa_count(&packet, direction);
+		fffa_count_packet(&packet, direction);
 	else
 		fffa_count_filtered(skb->ifindex, (__u32)reason, skb->gso_segs ? skb->gso_segs : 1, skb->len, direction);
 }

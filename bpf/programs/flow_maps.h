@@ -28,6 +28,7 @@ __u32 interface_at[FFFA_INTERFACES];
 #include <fffa_bpf/table.h>
 
 struct fffa_table_state table_state __attribute__((aligned(64)));
+__u64 always_zero; /* though neither compiler nor verifier knows */
 struct fffa_event *event_type; /* never set: it brings the type into the object's BTF */
 
 struct {
