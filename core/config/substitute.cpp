@@ -79,15 +79,15 @@ class Substitution {
     std::string out;
     bool good = true;
     for (std::size_t i = 0; i < text.size(); ++i) {
-      if (text[i] != '$' || i + 1 == text.size()) {
-        out += text[i];
-      } else if (text[i + 1] == '$') {
-        out += text[i++];
-      } else if (const auto name = braced(text.substr(i)); !name) {
-        out += text[i];
-      } else {
+      const std::string_view rest = text.substr(i);
+      if (rest.starts_with("$$")) {
+        out += '$';
+        ++i;
+      } else if (const auto name = braced(rest)) {
         good = expand(node, path, *name, out) && good;
         i += name->size() + 2;
+      } else {
+        out += text[i];
       }
     }
     total_ += out.size();
