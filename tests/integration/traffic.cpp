@@ -151,6 +151,7 @@ TcpTotals tcp_bulk(const Netns& client, const Netns& server, const std::string& 
   const Socket listener = listening(server, at, SOCK_STREAM);
   std::atomic<std::uint64_t> out{0};
   std::atomic<std::uint64_t> in{0};
+  std::atomic<std::uint64_t> payload{0};
   Workers workers;
   for (std::size_t i = 0; i < connections; ++i) {
     workers.start(server, [&] {
@@ -168,10 +169,11 @@ TcpTotals tcp_bulk(const Netns& client, const Netns& server, const std::string& 
       if (::getsockopt(socket.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) fail("TCP_INFO");
       out += info.tcpi_segs_out;
       in += info.tcpi_segs_in;
+      payload += info.tcpi_bytes_sent;
     });
   }
   workers.join();
-  return {out, in};
+  return {out, in, payload};
 }
 
 void tcp_short(const Netns& client, const Netns& server, const std::string& address, std::size_t connections) {

@@ -14,6 +14,7 @@ namespace fffa::integration {
 struct TcpTotals {
   std::uint64_t segments_out = 0;  // of the sending side, as tcp_info counts them
   std::uint64_t segments_in = 0;
+  std::uint64_t bytes_out = 0;  // payload, what was sent again included
 };
 
 // `connections` at once, each carrying `bytes` from `client` to `server` (at `address`), then closed.
