@@ -33,22 +33,22 @@ FFFA_INLINE struct fffa_frame fffa_skb_frame(struct __sk_buff *skb)
 }
 
 /* One of the parser's steps as a global function: the verifier looks at each of them once. */
-#define FFFA_STEP(kind, context, step)                                                                \
-	__attribute__((noinline)) int fffa_##kind##_##step(context *ctx, struct fffa_packet *p)       \
-	{                                                                                             \
-		const struct fffa_frame frame = fffa_##kind##_frame(ctx);                             \
-		if (p) fffa_step_##step(&frame, p, p->direction);                                     \
-		return 0;                                                                             \
+#define FFFA_STEP(kind, context, step) \
+	__attribute__((noinline)) int fffa_##kind##_##step(context *ctx, struct fffa_packet *p) \
+	{ \
+		const struct fffa_frame frame = fffa_##kind##_frame(ctx); \
+		if (p) fffa_step_##step(&frame, p, p->direction); \
+		return 0; \
 	}
 /* A tunnel's header and what is in it, for one direction: every call and every choice at run time costs. */
-#define FFFA_TUNNEL_STEP(kind, context, name, way)                                                    \
+#define FFFA_TUNNEL_STEP(kind, context, name, way) \
 	__attribute__((noinline)) int fffa_##kind##_tunnel_##name(context *ctx, struct fffa_packet *p) \
-	{                                                                                             \
-		const struct fffa_frame frame = fffa_##kind##_frame(ctx);                             \
-		if (!p) return 0;                                                                     \
-		fffa_step_tunnel(&frame, p, way);                                                     \
-		if (p->pending & FFFA_PENDING_INNER) fffa_step_inner(&frame, p, way);                 \
-		return 0;                                                                             \
+	{ \
+		const struct fffa_frame frame = fffa_##kind##_frame(ctx); \
+		if (!p) return 0; \
+		fffa_step_tunnel(&frame, p, way); \
+		if (p->pending & FFFA_PENDING_INNER) fffa_step_inner(&frame, p, way); \
+		return 0; \
 	}
 FFFA_STEP(xdp, struct xdp_md, extensions)
 FFFA_STEP(xdp, struct xdp_md, transport)
@@ -114,7 +114,8 @@ FFFA_INLINE void fffa_on_skb(struct __sk_buff *skb, const int direction)
 	if (fffa_unlikely(!reason && packet.pending)) fffa_skb_pending(skb, &packet, direction);
 	if (fffa_unlikely(reason ? fffa_is_cut(reason) : packet.cut)) {
 		const __u32 length = skb->len;
-		if (length > skb->data_end - skb->data && !bpf_skb_pull_data(skb, length < FFFA_PULL ? length : FFFA_PULL)) {
+		if (length > skb->data_end - skb->data &&
+		    !bpf_skb_pull_data(skb, length < FFFA_PULL ? length : FFFA_PULL)) {
 			reason = fffa_skb_again(skb, &packet);
 			if (!reason && packet.pending) fffa_skb_pending(skb, &packet, direction);
 		}
@@ -122,7 +123,8 @@ FFFA_INLINE void fffa_on_skb(struct __sk_buff *skb, const int direction)
 	if (fffa_likely(!reason))
 		fffa_count_packet(&packet, direction);
 	else
-		fffa_count_filtered(skb->ifindex, (__u32)reason, skb->gso_segs ? skb->gso_segs : 1, skb->len, direction);
+		fffa_count_filtered(skb->ifindex, (__u32)reason, skb->gso_segs ? skb->gso_segs : 1, skb->len,
+				    direction);
 }
 
 SEC("xdp.frags")
@@ -167,7 +169,8 @@ FFFA_NOINLINE long fffa_drain_one(__u32 i, struct fffa_drain_run *run)
 	return 0;
 }
 
-/* Run by user space through BPF_PROG_TEST_RUN, which keeps softirqs off: the packet programs cannot interrupt it. One at a time. */
+/* Run by user space through BPF_PROG_TEST_RUN, which keeps softirqs off: the packet programs cannot interrupt it. One
+ * at a time. */
 SEC("tc")
 int fffa_drain(struct __sk_buff *skb)
 {

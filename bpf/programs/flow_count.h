@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* What becomes of a parsed packet: into the table, else into the ring buffer, else lost; and the counters that add it all up. */
+/* What becomes of a parsed packet: into the table, else into the ring buffer, else lost; and the counters that add it
+ * all up. */
 #ifndef FFFA_PROGRAMS_FLOW_COUNT_H
 #define FFFA_PROGRAMS_FLOW_COUNT_H
 
@@ -98,18 +99,17 @@ __attribute__((noinline)) int fffa_tell_end(struct fffa_packet *p, __u32 index)
 
 /* ---- the way of a packet ---- */
 
-/* What the verifier knows of a packet's fields, it forgets here: else it would follow each way through the parser on through all that comes
- * behind it. (A function of its own would do too, but where returns are guarded against speculation a call costs 8 ns.) */
+/* What the verifier knows of a packet's fields, it forgets here: else it would follow each way through the parser on
+ * through all that comes behind it. (A function of its own would do too, but where returns are guarded against
+ * speculation a call costs 8 ns.) */
 FFFA_INLINE void fffa_forget(struct fffa_packet *p)
 {
 	p->tcp |= always_zero;
-	p->flags |= always_zero;
-	p->note |= always_zero;
 	p->key.family |= always_zero;
-	p->key.encap |= always_zero;
 }
 
-/* Tracks the packet in the flow at `index`. Returns FFFA_OK, FFFA_LOCK_BUSY, or FFFA_TABLE_FULL if that is another flow by now. */
+/* Tracks the packet in the flow at `index`. Returns FFFA_OK, FFFA_LOCK_BUSY, or FFFA_TABLE_FULL if that is another flow
+ * by now. */
 FFFA_INLINE int fffa_track_at(__u32 index, struct fffa_packet *p, __u32 *shift, const int direction)
 {
 	struct fffa_flow *f = bpf_map_lookup_elem(&flows, &index);

@@ -21,14 +21,15 @@ __u64 manual_now_ns;
 struct fffa_drain_request drain_request;
 struct fffa_drain_result drain_result;
 __u32 drain_list[FFFA_DRAIN_CHUNK];
-/* Whose counters stand at each place: an ifindex, 0: nobody's. Claimed here, freed by user space when the interface is gone. */
+/* Whose counters stand at each place: an ifindex, 0: nobody's. Claimed here, freed by user space when the interface is
+ * gone. */
 __u32 interface_at[FFFA_INTERFACES];
 
 #define FFFA_REPEAT(times, function, context) bpf_loop(times, function, context, 0)
 #include <fffa_bpf/table.h>
 
 struct fffa_table_state table_state __attribute__((aligned(64)));
-__u64 always_zero; /* though neither compiler nor verifier knows */
+__u64 always_zero;             /* though neither compiler nor verifier knows */
 struct fffa_event *event_type; /* never set: it brings the type into the object's BTF */
 
 struct {

@@ -71,19 +71,4 @@ FFFA_AT(fffa_packet, direction, 97);
 FFFA_AT(fffa_packet, room, 100);
 FFFA_AT(fffa_packet, outer, 120);
 
-/* Writes the last 16 bytes of the key once more, as two words: read as words soon after they were written in pieces,
- * they would stall until the pieces have left the store buffer. */
-FFFA_INLINE void fffa_seal_key(struct fffa_flow_key *key)
-{
-	__u64 local_port = key->local_port, remote_port = key->remote_port, encap = key->encap,
-	      depth = key->encap_depth;
-	FFFA_OPAQUE(local_port);
-	FFFA_OPAQUE(remote_port);
-	FFFA_OPAQUE(encap);
-	FFFA_OPAQUE(depth);
-	fffa_store64(&key->ifindex, local_port << 48 | remote_port << 32 | key->ifindex);
-	fffa_store64(&key->proto,
-		     (__u64)key->vni << 32 | depth << 24 | encap << 16 | (__u64)key->family << 8 | key->proto);
-}
-
 #endif

@@ -84,7 +84,6 @@ FFFA_INLINE void fffa_step_options(const struct fffa_frame *frame, struct fffa_p
 /* The last of all: every packet on the wire that a super-packet stands for has all the headers. */
 FFFA_INLINE void fffa_finish_packet(struct fffa_packet *p)
 {
-	fffa_seal_key(&p->key);
 	if (fffa_likely(p->packets <= 1)) return;
 	p->bytes += (p->packets - 1) * p->headers;
 	if (p->key.encap) p->outer_bytes += (p->packets - 1) * (p->ip_at - p->outer_at + p->headers);

@@ -12,7 +12,7 @@ enum {
 };
 
 /* What a nested packet overwrites, to be put back where it turns out not to be one. Members have the types of what they
- * save: a copy in larger pieces would stall, as fffa_seal_key says. */
+ * save: a word that is read so soon after it was written in pieces would stall. */
 struct fffa_level {
 	union fffa_addr remote_addr;
 	union fffa_addr local_addr;
@@ -68,7 +68,7 @@ FFFA_INLINE void fffa_begin_outer(struct fffa_outer *outer)
 	outer->gwlb_attachment = 0;
 }
 
-/* What is known of the outermost packet. Small fields are written as words, for the reason that fffa_seal_key has. */
+/* What is known of the outermost packet. Small fields are written as the words that they are read as soon after. */
 FFFA_INLINE void fffa_set_outer(struct fffa_packet *p, const int direction)
 {
 	const int in = direction == FFFA_INGRESS;

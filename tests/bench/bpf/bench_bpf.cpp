@@ -19,7 +19,7 @@ using namespace fffa::bpf_test;
 namespace {
 
 using Flow = FlowProgram<bench_flow_bpf>;
-constexpr int rounds = 15;
+constexpr int rounds = 11;
 
 struct Minimal {
   bench_minimal_bpf* skeleton = bench_minimal_bpf__open();
@@ -67,7 +67,7 @@ void compare(const Case& c, const Bytes& plain) {
   const std::pair<const bpf_program*, const bpf_program*> pairs[] = {
       {still ? ours.fffa_xdp_ingress : ours.stream_xdp, still ? theirs.minimal_xdp : theirs.stream_xdp},
       {still ? ours.fffa_tc_egress : ours.stream_tc, still ? theirs.minimal_tc : theirs.stream_tc}};
-  const int repeat = c.log_flows ? 400000 : 200000;
+  const int repeat = c.log_flows ? 200000 : 50000;
   std::printf("%-28s", c.name);
   for (const auto& [our, their] : pairs) {
     std::vector<double> ratios, ns;
