@@ -118,7 +118,7 @@ Counters counters(const std::string& interface) {
     std::uint64_t skip = 0;
     numbers >> found.rx_bytes >> found.rx_packets;
     for (int i = 0; i < 6; ++i) numbers >> skip;
-    numbers >> found.tx_bytes >> found.tx_packets;
+    numbers >> found.tx_bytes >> found.tx_packets >> skip >> found.tx_dropped;
     return found;
   }
   throw std::runtime_error("no interface " + interface);

@@ -42,7 +42,7 @@ class Netns {
 };
 
 struct Counters {
-  std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0;
+  std::uint64_t rx_packets = 0, rx_bytes = 0, tx_packets = 0, tx_bytes = 0, tx_dropped = 0;
   friend bool operator==(const Counters&, const Counters&) = default;
 };
 
