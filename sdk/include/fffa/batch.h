@@ -25,15 +25,16 @@ struct Volume {
   friend bool operator==(const Volume&, const Volume&) = default;
 };
 
-// What one monitored interface saw since the batch before: deltas, but for `up` and the identity. seen = records' volume + filtered + lost, over time.
+// What one monitored interface saw since the batch before: deltas, but for `up` and the identity. seen = records'
+// volume + filtered + lost, over time.
 struct InterfaceStatus {
-  Text interface{};
+  Text interface {};
   std::uint32_t ifindex = 0;
   bool up = true;
-  Volume seen;      // every packet that reached a hook
-  Volume filtered;  // seen, and left out on purpose (not IP, excluded); by reason in the source's metrics
-  Volume lost;      // seen, and not reported; by reason in the source's metrics
-  AwsIdentity aws;  // filled by enrichers, as for records
+  Volume seen;             // every packet that reached a hook
+  Volume filtered;         // seen, and left out on purpose (not IP, excluded); by reason in the source's metrics
+  Volume lost;             // seen, and not reported; by reason in the source's metrics
+  AwsIdentity aws;         // filled by enrichers, as for records
   Address primary_ipv4{};  // zero: none
   Address primary_ipv6{};
 };
@@ -45,13 +46,14 @@ struct Window {
   friend bool operator==(const Window&, const Window&) = default;
 };
 
-// Shared read-only where an edge fans out; a stage that changes records gets a copy of its own (or the original, if it is the only one).
-// Empty batches are legal: a live source sends one per read-out, so that time moves.
+// Shared read-only where an edge fans out; a stage that changes records gets a copy of its own (or the original, if it
+// is the only one). Empty batches are legal: a live source sends one per read-out, so that time moves.
 class Batch {
  public:
   std::vector<FlowRecord> records;
   Window window;
-  // Everything captured up to here is reported: never decreases along an edge. Windows and timeouts advance by it, and by nothing else.
+  // Everything captured up to here is reported: never decreases along an edge. Windows and timeouts advance by it, and
+  // by nothing else.
   TimeNs watermark = 0;
   std::vector<InterfaceStatus> interfaces;
 

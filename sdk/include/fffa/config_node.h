@@ -46,12 +46,12 @@ class ConfigNode {
   struct Entry;
 
   Kind kind = Kind::null;
-  std::string value;     // scalar, after substitution
-  bool quoted = false;   // scalar: written in quotes, so it is text whatever it looks like
-  bool secret = false;   // scalar: holds a substituted ${file:} or ${VAR}; never printed
-  Location at;           // of the value
-  std::vector<ConfigNode> items;   // list
-  std::vector<Entry> entries;      // map, in file order; keys are unique
+  std::string value;              // scalar, after substitution
+  bool quoted = false;            // scalar: written in quotes, so it is text whatever it looks like
+  bool secret = false;            // scalar: holds a substituted ${file:} or ${VAR}; never printed
+  Location at;                    // of the value
+  std::vector<ConfigNode> items;  // list
+  std::vector<Entry> entries;     // map, in file order; keys are unique
 
   const ConfigNode* find(std::string_view key) const noexcept;
   ConfigNode* find(std::string_view key) noexcept;

@@ -48,8 +48,9 @@ class Gauge {
 
 using MetricLabels = std::initializer_list<std::pair<std::string_view, std::string_view>>;
 
-// A stage's own metrics. The host adds the labels `stage` and `type`, and counts received, sent and dropped records by itself.
-// Names as Prometheus wants them ("fffa_..._total"). Equal name and labels give the same object. References live as long as the process.
+// A stage's own metrics. The host adds the labels `stage` and `type`, and counts received, sent and dropped records by
+// itself. Names as Prometheus wants them ("fffa_..._total"). Equal name and labels give the same object. References
+// live as long as the process.
 class Metrics {
  public:
   virtual ~Metrics() = default;
@@ -61,11 +62,12 @@ class Metrics {
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual TimeNs now() const = 0;                                 // wall clock, Unix nanoseconds
-  virtual std::chrono::nanoseconds monotonic() const = 0;         // never steps
+  virtual TimeNs now() const = 0;                          // wall clock, Unix nanoseconds
+  virtual std::chrono::nanoseconds monotonic() const = 0;  // never steps
 };
 
-// Keeps a timer running; destroying it cancels: once the destructor returned on the stage's strand, the function is not called any more.
+// Keeps a timer running; destroying it cancels: once the destructor returned on the stage's strand, the function is not
+// called any more.
 class Timer {
  public:
   virtual ~Timer() = default;
@@ -75,25 +77,27 @@ class StageContext {
  public:
   virtual ~StageContext() = default;
 
-  virtual const std::string& id() const = 0;    // as in the YAML
+  virtual const std::string& id() const = 0;  // as in the YAML
   virtual const std::string& type() const = 0;
   virtual Logger& log() = 0;
   virtual Metrics& metrics() = 0;
   virtual Clock& clock() = 0;
   virtual TextTable& texts() = 0;
-  virtual Text host() const = 0;                // this machine's name
-  virtual Text run_id() const = 0;              // UUID of this start of fffa
+  virtual Text host() const = 0;    // this machine's name
+  virtual Text run_id() const = 0;  // UUID of this start of fffa
   // A folder of this stage's own that survives restarts; made on first call.
   virtual Result<std::filesystem::path> state_directory() = 0;
 
-  // Runs `function` on the stage's strand (a sink's or source's: on its thread, between calls), never at the same time as another call into
-  // the stage. Any thread may call post(); nothing runs after the stage is destroyed.
+  // Runs `function` on the stage's strand (a sink's or source's: on its thread, between calls), never at the same time
+  // as another call into the stage. Any thread may call post(); nothing runs after the stage is destroyed.
   virtual void post(std::function<void()> function) = 0;
   virtual std::unique_ptr<Timer> every(std::chrono::nanoseconds period, std::function<void()> function) = 0;
-  // Runs blocking work (HTTP, DNS) on a thread of the host's, one at a time per stage, off every strand. Hand results back with post().
+  // Runs blocking work (HTTP, DNS) on a thread of the host's, one at a time per stage, off every strand. Hand results
+  // back with post().
   virtual void background(std::function<void()> work) = 0;
 
-  // "json", "vpc" (AWS's default format), or "vpc:" + an AWS format string. Throws std::invalid_argument on anything else (a bug: validate first).
+  // "json", "vpc" (AWS's default format), or "vpc:" + an AWS format string. Throws std::invalid_argument on anything
+  // else (a bug: validate first).
   virtual Formatter format(std::string_view name) = 0;
 };
 

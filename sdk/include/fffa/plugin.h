@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: MIT
-// What a plugin exports: one descriptor, under the C symbol `fffa_plugin`. Include this in one .cpp and end it with FFFA_PLUGIN.
+// What a plugin exports: one descriptor, under the C symbol `fffa_plugin`. Include this in one .cpp and end it with
+// FFFA_PLUGIN.
 //
 //   FFFA_PLUGIN("syslog", "flows to syslog", Syslog, Config)
 //
-// Syslog derives from Source, Enricher, Aggregator, Sink or AsyncSink and is constructible from (Config, StageContext&). It may also have, all static:
-//   std::vector<fffa::Resource> resources(const Config&)   what it owns alone: two owners of one resource fail validation
-//   fffa::RecordKind emits(const Config&)                  sources and aggregators; default: delta
-//   constexpr bool accepts_cumulative                      aggregators and sinks; default: sinks true, aggregators false
-//   void check(const Config&, fffa::Checker&)              validation beyond types and ranges: no I/O
-//   fffa::Probe probe()                                    what this machine allows: `fffa doctor`, `fffa interfaces`
+// Syslog derives from Source, Enricher, Aggregator, Sink or AsyncSink and is constructible from (Config,
+// StageContext&). It may also have, all static:
+//   std::vector<fffa::Resource> resources(const Config&)   what it owns alone: two owners of one resource fail
+//   validation fffa::RecordKind emits(const Config&)                  sources and aggregators; default: delta constexpr
+//   bool accepts_cumulative                      aggregators and sinks; default: sinks true, aggregators false void
+//   check(const Config&, fffa::Checker&)              validation beyond types and ranges: no I/O fffa::Probe probe()
+//   what this machine allows: `fffa doctor`, `fffa interfaces`
 #pragma once
 
 #include <cstddef>
@@ -25,13 +27,15 @@
 
 namespace fffa {
 
-// Raised by one with every change of layout or meaning of what crosses the plugin boundary (a golden file in sdk/abi notices).
+// Raised by one with every change of layout or meaning of what crosses the plugin boundary (a golden file in sdk/abi
+// notices).
 inline constexpr std::uint32_t kAbiVersion = FFFA_ABI_VERSION;
 
 enum class StageKind : std::uint8_t { source, enricher, aggregator, sink, async_sink };
 enum class RecordKind : std::uint8_t { delta, cumulative };
 
-// Something that only one stage of the process may own: {"directory", "/var/log/fffa"}, {"interface hook", "eth0 ingress"}, {"stdout", ""}.
+// Something that only one stage of the process may own: {"directory", "/var/log/fffa"}, {"interface hook", "eth0
+// ingress"}, {"stdout", ""}.
 struct Resource {
   std::string kind;
   std::string name;
@@ -57,10 +61,12 @@ struct Probe {
   std::vector<InterfaceInfo> interfaces;
 };
 
-// Where check() reports: `option` is a key of the stage ("log_format", "tls.ca"); its place in the YAML is found from it.
+// Where check() reports: `option` is a key of the stage ("log_format", "tls.ca"); its place in the YAML is found from
+// it.
 class Checker {
  public:
-  Checker(const ConfigNode& node, std::string path, Diagnostics& diagnostics) : node_(node), path_(std::move(path)), diagnostics_(diagnostics) {}
+  Checker(const ConfigNode& node, std::string path, Diagnostics& diagnostics)
+      : node_(node), path_(std::move(path)), diagnostics_(diagnostics) {}
   void error(std::string_view option, std::string message, std::string hint = {});
 
  private:
@@ -69,7 +75,8 @@ class Checker {
   Diagnostics& diagnostics_;
 };
 
-// Functions of a stage type. None of them throws; `config` has the stage's own options only (the host takes type, inputs, ... out).
+// Functions of a stage type. None of them throws; `config` has the stage's own options only (the host takes type,
+// inputs, ... out).
 struct StageType {
   std::size_t size = sizeof(StageType);
   StageKind kind{};

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// FlowRecord: one unidirectional flow over one interval, as a summary that merges. What every output field means stands in fields.h.
+// FlowRecord: one unidirectional flow over one interval, as a summary that merges. What every output field means stands
+// in fields.h.
 #pragma once
 
 #include <array>
@@ -34,7 +35,14 @@ enum class Encapsulation : std::uint8_t { none = 0, geneve = 1 };
 // Zeek's connection states, as far as seen by the end of the record.
 enum class ConnState : std::uint8_t { none, S0, S1, SF, REJ, S2, S3, RSTO, RSTR, RSTOS0, RSTRH, SH, SHR, OTH };
 // IPFIX flowEndReason (RFC 5102, 5.11.3); none: the flow goes on.
-enum class FlowEndReason : std::uint8_t { none = 0, idle_timeout = 1, active_timeout = 2, end_of_flow = 3, forced_end = 4, lack_of_resources = 5 };
+enum class FlowEndReason : std::uint8_t {
+  none = 0,
+  idle_timeout = 1,
+  active_timeout = 2,
+  end_of_flow = 3,
+  forced_end = 4,
+  lack_of_resources = 5
+};
 enum class Verdict : std::uint8_t { none, accept, drop, reject, queue, stolen, repeat, stop };
 // Numbered as the kernel's enum nf_inet_hooks, plus one.
 enum class NetfilterHook : std::uint8_t { none, pre_routing, local_in, forward, local_out, post_routing };
@@ -45,22 +53,22 @@ struct AwsIdentity {
   friend bool operator==(const AwsIdentity&, const AwsIdentity&) = default;
 };
 
-// Values that only mean something if they were observed. What is not listed here is either never null or says so by itself (a Text of null,
-// a sample count of 0).
+// Values that only mean something if they were observed. What is not listed here is either never null or says so by
+// itself (a Text of null, a sample count of 0).
 enum class Has : std::uint32_t {
-  tcp = 1u << 0,             // the flow is TCP and its TCP fields were measured
-  handshake = 1u << 1,       // handshake_latency_us
-  window = 1u << 2,          // min/max/last_window_size
-  window_scale = 1u << 3,    // window_scale
-  netfilter = 1u << 4,       // verdict, hook, priority and the four counts
-  refused = 1u << 5,         // refused_*
-  rule = 1u << 6,            // netfilter_rule_num (table, chain, target and match are null by their handles)
-  nat = 1u << 7,             // nat_*
-  drops = 1u << 8,           // drops
-  gwlb_endpoint = 1u << 9,   // gwlb_endpoint_id
+  tcp = 1u << 0,            // the flow is TCP and its TCP fields were measured
+  handshake = 1u << 1,      // handshake_latency_us
+  window = 1u << 2,         // min/max/last_window_size
+  window_scale = 1u << 3,   // window_scale
+  netfilter = 1u << 4,      // verdict, hook, priority and the four counts
+  refused = 1u << 5,        // refused_*
+  rule = 1u << 6,           // netfilter_rule_num (table, chain, target and match are null by their handles)
+  nat = 1u << 7,            // nat_*
+  drops = 1u << 8,          // drops
+  gwlb_endpoint = 1u << 9,  // gwlb_endpoint_id
   gwlb_attachment = 1u << 10,
   gwlb_cookie = 1u << 11,
-  vlan = 1u << 12,           // vlan_id
+  vlan = 1u << 12,  // vlan_id
 };
 
 struct Label {
@@ -69,13 +77,14 @@ struct Label {
 };
 inline constexpr std::size_t kMaxLabels = 8;
 
-// Trivially copyable, no pointers, no allocation. Times are Unix nanoseconds, durations microseconds unless the name says otherwise.
+// Trivially copyable, no pointers, no allocation. Times are Unix nanoseconds, durations microseconds unless the name
+// says otherwise.
 struct FlowRecord {
   // --- identity: records with equal identity() merge
   Tuple flow;   // of the innermost packet
   Tuple outer;  // of the outermost packet; family 0 unless encapsulated
   Text host{};
-  Text interface{};
+  Text interface {};
   std::uint32_t ifindex = 0;
   std::uint32_t vni = 0;  // of the innermost tunnel, where encapsulated
   Encapsulation encapsulation = Encapsulation::none;
@@ -170,7 +179,7 @@ static_assert(std::is_trivially_copyable_v<FlowRecord>);
 struct FlowKey {
   Tuple flow;
   Text host{};
-  Text interface{};
+  Text interface {};
   std::uint32_t vni = 0;
   Encapsulation encapsulation = Encapsulation::none;
   Direction direction = Direction::unknown;
@@ -180,8 +189,9 @@ FlowKey identity(const FlowRecord& record) noexcept;
 // A hash of good quality in all bits (for tables that mask it), seeded per process.
 std::uint64_t hash(const FlowKey& key) noexcept;
 
-// Merges `other`, a record of the same identity over another interval, into `record`: counters add, flags OR, extremes combine, "last" values come
-// from the later interval. Associative; commutative but for "last" values of equal times. Identity is not checked. `first_seen` 0 means an empty record.
+// Merges `other`, a record of the same identity over another interval, into `record`: counters add, flags OR, extremes
+// combine, "last" values come from the later interval. Associative; commutative but for "last" values of equal times.
+// Identity is not checked. `first_seen` 0 means an empty record.
 void merge(FlowRecord& record, const FlowRecord& other) noexcept;
 
 }  // namespace fffa

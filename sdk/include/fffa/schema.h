@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Schema: what a configuration may hold, as data. Made from a binding (config.h); exported as JSON Schema and printed by `fffa plugins describe`.
+// Schema: what a configuration may hold, as data. Made from a binding (config.h); exported as JSON Schema and printed
+// by `fffa plugins describe`.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,22 @@ namespace fffa {
 struct Option;
 
 struct Schema {
-  enum class Kind : std::uint8_t { boolean, integer, number, string, path, enumeration, duration, size, secret, list, map, object, one_of };
-  struct Choice {      // enumeration: a value; one_of: an alternative, chosen by the key `type`
+  enum class Kind : std::uint8_t {
+    boolean,
+    integer,
+    number,
+    string,
+    path,
+    enumeration,
+    duration,
+    size,
+    secret,
+    list,
+    map,
+    object,
+    one_of
+  };
+  struct Choice {  // enumeration: a value; one_of: an alternative, chosen by the key `type`
     std::string name;
     std::string doc;
     std::vector<Schema> schema;  // one_of: exactly one

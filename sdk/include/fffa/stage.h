@@ -29,7 +29,8 @@ class Stage {
   virtual ~Stage() = default;
 };
 
-// ---- Source ---------------------------------------------------------------------------------------------------------------------------------
+// ---- Source
+// ---------------------------------------------------------------------------------------------------------------------------------
 
 // Where a source puts its batches. Used on the source's own thread, inside run(), only.
 class Output {
@@ -38,41 +39,47 @@ class Output {
   // Called once per batch, on the source's thread, inside emit(), wait() or settle().
   using Acknowledge = std::function<void(Outcome)>;
 
-  // Queues the batch on every edge. Blocks while an edge with `on_full: block` has no room. False: the run is being abandoned, the batch was not
-  // taken (counted as lost); return from run().
+  // Queues the batch on every edge. Blocks while an edge with `on_full: block` has no room. False: the run is being
+  // abandoned, the batch was not taken (counted as lost); return from run().
   virtual bool emit(Batch batch, Acknowledge acknowledge = {}) = 0;
   // True if emit() would not block. A source that merges what it has not emitted yet asks first.
   virtual bool ready() const = 0;
-  // Waits for `period`, or until stop is requested, or until `fd` (-1: none) is readable. False once stop was requested.
+  // Waits for `period`, or until stop is requested, or until `fd` (-1: none) is readable. False once stop was
+  // requested.
   virtual bool wait(std::chrono::nanoseconds period, int fd = -1) = 0;
   virtual bool stopping() const = 0;
-  // Ends the input (watermark = kEndOfInput goes to every edge) and waits until every emitted batch is acknowledged, or the shutdown deadline.
-  // False at the deadline. Optional: the host ends the input when run() returns.
+  // Ends the input (watermark = kEndOfInput goes to every edge) and waits until every emitted batch is acknowledged, or
+  // the shutdown deadline. False at the deadline. Optional: the host ends the input when run() returns.
   virtual bool settle() = 0;
 };
 
 class Source : public Stage {
  public:
-  // Runs on a thread of its own until the input ends or output.stopping(); then emits what is left and returns. May block.
-  // Everything that can fail for want of privilege, file or kernel feature fails here or in the constructor, with a message that says what is missing.
+  // Runs on a thread of its own until the input ends or output.stopping(); then emits what is left and returns. May
+  // block. Everything that can fail for want of privilege, file or kernel feature fails here or in the constructor,
+  // with a message that says what is missing.
   virtual Result<void> run(Output& output) = 0;
-  // Called once on that thread before run(), when all stages are built: attach, open, subscribe. After it the source counts as ready.
+  // Called once on that thread before run(), when all stages are built: attach, open, subscribe. After it the source
+  // counts as ready.
   virtual Result<void> start() { return {}; }
 };
 
-// ---- Enricher -------------------------------------------------------------------------------------------------------------------------------
+// ---- Enricher
+// -------------------------------------------------------------------------------------------------------------------------------
 
 class Enricher : public Stage {
  public:
-  // Fills in fields of batch.records and batch.interfaces in place; may drop records only if its documentation says so. Never blocks: look-ups run
-  // in StageContext::background() and fill a cache; a miss leaves null. An error lets the batch pass unchanged and is counted.
+  // Fills in fields of batch.records and batch.interfaces in place; may drop records only if its documentation says so.
+  // Never blocks: look-ups run in StageContext::background() and fill a cache; a miss leaves null. An error lets the
+  // batch pass unchanged and is counted.
   virtual Result<void> enrich(Batch& batch) = 0;
 };
 
-// ---- Aggregator -----------------------------------------------------------------------------------------------------------------------------
+// ---- Aggregator
+// -----------------------------------------------------------------------------------------------------------------------------
 
-// Keeps a source's batch unacknowledged while a copy lives. Cheap to copy; any thread. When the last copy is gone the batch completes with the
-// worst outcome that was set (delivered if none).
+// Keeps a source's batch unacknowledged while a copy lives. Cheap to copy; any thread. When the last copy is gone the
+// batch completes with the worst outcome that was set (delivered if none).
 class Ticket {
  public:
   class State {
@@ -95,28 +102,31 @@ class Ticket {
 class Emitter {
  public:
   virtual ~Emitter() = default;
-  // Queues the batch on every edge. `tickets`: one of every input that went into it; they complete when this batch does. Never blocks.
+  // Queues the batch on every edge. `tickets`: one of every input that went into it; they complete when this batch
+  // does. Never blocks.
   virtual void emit(Batch batch, std::vector<Ticket> tickets) = 0;
-  // False: an edge is full. Stop emitting and return; resume() is called when there is room, and no input comes before that.
-  // Emitting all the same is allowed and only costs memory.
+  // False: an edge is full. Stop emitting and return; resume() is called when there is room, and no input comes before
+  // that. Emitting all the same is allowed and only costs memory.
   virtual bool room() const = 0;
 };
 
 class Aggregator : public Stage {
  public:
-  // Takes a batch in; emits what its watermark closes. On kEndOfInput everything goes out. Keep a copy of `ticket` with every part of state that
-  // the batch went into, and hand it to emit() with that part.
+  // Takes a batch in; emits what its watermark closes. On kEndOfInput everything goes out. Keep a copy of `ticket` with
+  // every part of state that the batch went into, and hand it to emit() with that part.
   virtual Result<void> add(const Batch& batch, const Ticket& ticket, Emitter& emitter) = 0;
   // There is room again: go on with what room() stopped.
   virtual void resume(Emitter& emitter) { static_cast<void>(emitter); }
 };
 
-// ---- Sink -----------------------------------------------------------------------------------------------------------------------------------
+// ---- Sink
+// -----------------------------------------------------------------------------------------------------------------------------------
 
 class Sink : public Stage {
  public:
-  // Takes the whole batch or none of it. Runs on a thread of the sink's own: it may block. Success completes the batch as delivered.
-  // retry(...): the same batch comes again after a pause that grows from 0.1 s to 10 s. reject(...): `on_reject` decides. fail(...): fatal.
+  // Takes the whole batch or none of it. Runs on a thread of the sink's own: it may block. Success completes the batch
+  // as delivered. retry(...): the same batch comes again after a pause that grows from 0.1 s to 10 s. reject(...):
+  // `on_reject` decides. fail(...): fatal.
   virtual Result<void> write(const Batch& batch) = 0;
   // After the last batch, or before a rebuild: make durable what was written. Called once.
   virtual Result<void> close() { return {}; }

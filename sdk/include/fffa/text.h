@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Text that repeats (names, rule text, metadata) is held once, in a table that the host owns; a record carries a 32-bit handle.
+// Text that repeats (names, rule text, metadata) is held once, in a table that the host owns; a record carries a 32-bit
+// handle.
 #pragma once
 
 #include <array>
@@ -14,11 +15,13 @@
 
 namespace fffa {
 
-// Handle of a text in the process's TextTable. Null (no text) is 0. Never serialised: it means nothing outside this process.
+// Handle of a text in the process's TextTable. Null (no text) is 0. Never serialised: it means nothing outside this
+// process.
 enum class Text : std::uint32_t { null = 0 };
 
-// Append-only and capped. intern() takes a lock (do it once per name, not per record); view() takes none and is safe from any thread for
-// every handle that intern() gave out. Views stay valid for the life of the table, which is the life of the process.
+// Append-only and capped. intern() takes a lock (do it once per name, not per record); view() takes none and is safe
+// from any thread for every handle that intern() gave out. Views stay valid for the life of the table, which is the
+// life of the process.
 class TextTable {
  public:
   // At most `max_texts` different texts of together `max_bytes` bytes.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a plugin was built with, as text in an ELF section that the host reads before it loads the library (static initialisers run at dlopen, before any
-// descriptor could be asked). Tags must be equal: std:: types cross the boundary.
+// What a plugin was built with, as text in an ELF section that the host reads before it loads the library (static
+// initialisers run at dlopen, before any descriptor could be asked). Tags must be equal: std:: types cross the
+// boundary.
 #pragma once
 
 #include <version>
@@ -52,9 +53,10 @@
 #endif
 
 // "fffa-build-tag abi=1 arch=x86_64 stdlib=libstdc++-12 cxx11_abi=1 debug=0 sanitizer=none"
-#define FFFA_BUILD_TAG                                                                                                              \
-  "fffa-build-tag abi=" FFFA_DETAIL_STR(FFFA_ABI_VERSION) " arch=" FFFA_DETAIL_ARCH " stdlib=" FFFA_DETAIL_STDLIB                   \
-  " cxx11_abi=" FFFA_DETAIL_CXX11 " debug=" FFFA_DETAIL_DEBUG " sanitizer=" FFFA_DETAIL_SANITIZER
+#define FFFA_BUILD_TAG                                                                                                \
+  "fffa-build-tag abi=" FFFA_DETAIL_STR(FFFA_ABI_VERSION) " arch=" FFFA_DETAIL_ARCH " stdlib=" FFFA_DETAIL_STDLIB     \
+                                                          " cxx11_abi=" FFFA_DETAIL_CXX11 " debug=" FFFA_DETAIL_DEBUG \
+                                                          " sanitizer=" FFFA_DETAIL_SANITIZER
 
 // The section of a plugin that holds its FFFA_BUILD_TAG, ended by a zero byte.
 #define FFFA_BUILD_TAG_SECTION ".fffa_build_tag"

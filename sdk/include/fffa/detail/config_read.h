@@ -17,14 +17,13 @@ bool read_member(const Place& at, void* value) {
 template <typename T>
 bool read_struct(const Place& at, T& config, bool tagged) {
   std::vector<Member> members;
-  fffa_visit_config(config,
-                    [&members]<typename M>(const char* name, M& member, const char* doc, auto... attributes) {
-                      Attributes all;
-                      (apply(all, attributes), ...);
-                      bool given = all.required;
-                      if constexpr (Textual<M>) given = given || (member.empty() && !all.may_be_empty);
-                      members.push_back({name, doc, all, given, &member, &read_member<M>});
-                    });
+  fffa_visit_config(config, [&members]<typename M>(const char* name, M& member, const char* doc, auto... attributes) {
+    Attributes all;
+    (apply(all, attributes), ...);
+    bool given = all.required;
+    if constexpr (Textual<M>) given = given || (member.empty() && !all.may_be_empty);
+    members.push_back({name, doc, all, given, &member, &read_member<M>});
+  });
   return read_members(at, members, tagged);
 }
 
@@ -61,8 +60,7 @@ bool read_list(const Place& at, std::vector<T>& list) {
   bool good = true;
   for (std::size_t i = 0; i < at.node.items.size(); ++i) {
     T element{};
-    good =
-        read_at(Place{at.node.items[i], element_path(at.path, i), at.attributes, at.diagnostics}, element) && good;
+    good = read_at(Place{at.node.items[i], element_path(at.path, i), at.attributes, at.diagnostics}, element) && good;
     list.push_back(std::move(element));
   }
   return good;
@@ -75,8 +73,8 @@ bool read_map(const Place& at, Map& map) {
   bool good = true;
   for (const auto& entry : at.node.entries) {
     typename Map::mapped_type element{};
-    good = read_at(Place{entry.value, element_path(at.path, entry.key), at.attributes, at.diagnostics}, element) &&
-           good;
+    good =
+        read_at(Place{entry.value, element_path(at.path, entry.key), at.attributes, at.diagnostics}, element) && good;
     map.emplace(entry.key, std::move(element));
   }
   return good;

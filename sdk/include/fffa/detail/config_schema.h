@@ -49,16 +49,14 @@ Schema describe_struct(const T& defaults) {
   T config = defaults;
   Schema schema;
   schema.kind = Schema::Kind::object;
-  fffa_visit_config(config,
-                    [&schema]<typename M>(const char* name, M& member, const char* doc, auto... attributes) {
-                      Attributes all;
-                      (apply(all, attributes), ...);
-                      Option option{name, doc, default_text(member), all.required, describe(member, all)};
-                      if constexpr (Textual<M>)
-                        option.required = option.required || (member.empty() && !all.may_be_empty);
-                      if (option.required) option.default_text.clear();
-                      schema.options.push_back(std::move(option));
-                    });
+  fffa_visit_config(config, [&schema]<typename M>(const char* name, M& member, const char* doc, auto... attributes) {
+    Attributes all;
+    (apply(all, attributes), ...);
+    Option option{name, doc, default_text(member), all.required, describe(member, all)};
+    if constexpr (Textual<M>) option.required = option.required || (member.empty() && !all.may_be_empty);
+    if (option.required) option.default_text.clear();
+    schema.options.push_back(std::move(option));
+  });
   return schema;
 }
 

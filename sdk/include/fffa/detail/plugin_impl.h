@@ -59,8 +59,7 @@ concept HasProbe = requires {
 template <typename C>
 consteval StageKind stage_kind() {
   constexpr int kinds = std::is_base_of_v<Source, C> + std::is_base_of_v<Enricher, C> +
-                        std::is_base_of_v<Aggregator, C> + std::is_base_of_v<Sink, C> +
-                        std::is_base_of_v<AsyncSink, C>;
+                        std::is_base_of_v<Aggregator, C> + std::is_base_of_v<Sink, C> + std::is_base_of_v<AsyncSink, C>;
   static_assert(
       kinds == 1,
       "a stage class derives publicly from exactly one of fffa::Source, Enricher, Aggregator, Sink, AsyncSink");
