@@ -68,7 +68,7 @@ TEST(Yaml, AByteOrderMarkIsNoPartOfTheText) {
 }
 
 struct Refused {
-  friend void PrintTo(const Refused& one, std::ostream* out) { *out << one.name; }
+  friend std::ostream& operator<<(std::ostream& out, const Refused& one) { return out << one.name; }
   const char* name;
   std::string text;
   const char* place;
@@ -88,7 +88,7 @@ std::string alias_bomb() {
   for (int i = 1; i < 12; ++i) {
     const std::string from = "*a" + std::to_string(i - 1);
     const std::string to = "a" + std::to_string(i);
-    text += to + ": &" + to + " [" + from + repeated(", " + from, 9) + "]\n";
+    text.append(to).append(": &").append(to).append(" [").append(from).append(repeated(", " + from, 9)).append("]\n");
   }
   return text;
 }

@@ -93,7 +93,7 @@ struct Wrong {
   const char* path;
   const char* message;    // part of it
   const char* hint = "";  // part of it
-  friend void PrintTo(const Wrong& one, std::ostream* out) { *out << one.name; }
+  friend std::ostream& operator<<(std::ostream& out, const Wrong& one) { return out << one.name; }
 };
 
 const std::string kSource = "sources: {a: {type: src}}\n";

@@ -35,7 +35,7 @@ FFFA_CONFIG(OutConfig, (file, "where to"), (password, "for it"), (labels, "to ad
 
 class Src final : public Source {
  public:
-  Src(SourceConfig, StageContext&) {}
+  Src(const SourceConfig&, StageContext&) {}
   Result<void> run(Output&) override { return {}; }
 };
 class Enrich final : public Enricher {
@@ -53,7 +53,7 @@ class Windows final : public Aggregator {
 };
 class Out final : public Sink {
  public:
-  Out(OutConfig, StageContext&) {}
+  Out(const OutConfig&, StageContext&) {}
   static std::vector<Resource> resources(const OutConfig& config) { return {{"file", config.file.string()}}; }
   static void check(const OutConfig& config, Checker& checker) {
     if (config.file == "/bad") checker.error("file", "is bad");
@@ -88,12 +88,14 @@ const StageType* TestTypes::find(std::string_view type) {
 
 std::vector<std::string> TestTypes::names() {
   std::vector<std::string> names;
+  names.reserve(kTypes.size());
   for (const auto& type : kTypes) names.emplace_back(type.name);
   return names;
 }
 
 std::vector<const StageType*> test_types() {
   std::vector<const StageType*> types;
+  types.reserve(kTypes.size());
   for (const auto& type : kTypes) types.push_back(&type);
   return types;
 }

@@ -135,7 +135,7 @@ struct Broken {
   const char* fixture;
   const char* message;  // part of it
   bool runs_code;       // only loading shows what is wrong
-  friend void PrintTo(const Broken& one, std::ostream* out) { *out << one.fixture; }
+  friend std::ostream& operator<<(std::ostream& out, const Broken& one) { return out << one.fixture; }
 };
 class BrokenLibrary : public LoaderTest, public testing::WithParamInterface<Broken> {};
 

@@ -77,7 +77,7 @@ FFFA_CONFIG(CollectConfig, (file, "where to"), (password, "for it"))
 
 class Collect final : public fffa::Sink {
  public:
-  Collect(CollectConfig, fffa::StageContext&) {}
+  Collect(const CollectConfig&, fffa::StageContext&) {}
   static std::vector<fffa::Resource> resources(const CollectConfig& config) {
     return config.file == "-" ? std::vector<fffa::Resource>{}
                               : std::vector<fffa::Resource>{{"file", config.file.string()}};
