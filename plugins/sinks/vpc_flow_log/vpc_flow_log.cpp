@@ -169,6 +169,7 @@ Result<void> VpcFlowLog::seal(TimeNs watermark) {
   const bool crowded = files_.size() > kMaxOpenFiles;
   const auto done = [&](const std::unique_ptr<OpenFile>& open) {
     if (!crowded && !open->full && open->slot + kFileInterval > watermark) return false;
+    open->full = true;  // whatever comes of it: behind a gzip stream's end nothing can be added
     auto sealed = open->file.seal();
     if (sealed.ok()) return true;
     if (result.ok()) result = std::move(sealed);

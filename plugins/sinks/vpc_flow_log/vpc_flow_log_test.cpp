@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include <csignal>
 #include <regex>
 
 #include "../../common/test_files.h"
@@ -248,6 +249,28 @@ TEST(VpcFlowLog, ARetriedBatchIsFormattedOnce) {
   EXPECT_EQ(std::ranges::count(text, '\n'), 4);
   EXPECT_THAT(text, HasSubstr(" 13 4400 1767225595 1767225600 REJECT OK\n"));
   EXPECT_THAT(text, HasSubstr(" 11 4220 1767225655 1767225660 ACCEPT OK\n"));
+}
+
+TEST(VpcFlowLog, LateRecordsOfAFileThatCouldNotBeSealedAreInAnother) {
+  Logs run;
+  ASSERT_TRUE(run.harness->write(run.batch(kStart, {run.record(kStart + 59 * kSecond)})).ok());
+  // nothing fits behind what is written: the gzip stream is ended in memory, and its end cannot be written
+  std::signal(SIGXFSZ, SIG_IGN);
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  const rlimit full{std::filesystem::file_size(run.temporary.path() / "logs" / run.names().at(0)), before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &full), 0);
+  const auto written = run.harness->write(run.batch(kStart + 240 * kSecond, {}));
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &before), 0);
+  ASSERT_TRUE(written.ok());
+  ASSERT_THAT(run.names(), ElementsAre(HasSubstr(".part")));
+
+  auto late = run.batch(kStart, {run.record(kStart + 58 * kSecond, 80)});
+  late.watermark = kStart + 300 * kSecond;
+  ASSERT_TRUE(run.harness->write(late).ok());
+  ASSERT_THAT(run.names(), ElementsAre(::testing::EndsWith(".log.gz"), ::testing::EndsWith(".log.gz")));
+  EXPECT_EQ(std::ranges::count(run.read(0) + run.read(1), '\n'), 4);  // two headers, two lines
+  EXPECT_THAT(run.read(0) + run.read(1), HasSubstr(" 80 6 12 4310 "));
 }
 
 TEST(VpcFlowLog, OptionsAreChecked) {

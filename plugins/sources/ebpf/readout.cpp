@@ -19,21 +19,25 @@ Volume volume(const fffa_count (&sides)[2]) {
   return {sides[0].packets + sides[1].packets, sides[0].bytes + sides[1].bytes};
 }
 
-constexpr std::array<std::string_view, FFFA_REASONS> kReasonNames = {"",
-                                                                     "not_ip",
-                                                                     "truncated_l2",
-                                                                     "truncated_l3",
-                                                                     "bad_ip_version",
-                                                                     "bad_ihl",
-                                                                     "bad_ip_length",
-                                                                     "ext_chain_too_long",
-                                                                     "vlan_too_deep",
-                                                                     "truncated_l4",
-                                                                     "bad_tcp_offset",
-                                                                     "bad_tunnel",
-                                                                     "table_full",
-                                                                     "lock_busy",
-                                                                     "ring_full"};
+// By enum fffa_reason, each beside its enumerator: as a bare list, two of them once stood in each other's place.
+constexpr auto kReasonNames = [] {
+  std::array<std::string_view, FFFA_REASONS> names{};
+  names[FFFA_NOT_IP] = "not_ip";
+  names[FFFA_TRUNCATED_L2] = "truncated_l2";
+  names[FFFA_TRUNCATED_L3] = "truncated_l3";
+  names[FFFA_BAD_IP_VERSION] = "bad_ip_version";
+  names[FFFA_BAD_IHL] = "bad_ihl";
+  names[FFFA_BAD_IP_LENGTH] = "bad_ip_length";
+  names[FFFA_VLAN_TOO_DEEP] = "vlan_too_deep";
+  names[FFFA_EXT_CHAIN_TOO_LONG] = "ext_chain_too_long";
+  names[FFFA_TRUNCATED_L4] = "truncated_l4";
+  names[FFFA_BAD_TCP_OFFSET] = "bad_tcp_offset";
+  names[FFFA_BAD_TUNNEL] = "bad_tunnel";
+  names[FFFA_TABLE_FULL] = "table_full";
+  names[FFFA_LOCK_BUSY] = "lock_busy";
+  names[FFFA_RING_FULL] = "ring_full";
+  return names;
+}();
 
 }  // namespace
 
@@ -186,9 +190,10 @@ void Readout::account() {
       status->interface = name;
       status->ifindex = ifindex;
     }
-    status->seen = volume(delta.seen);
-    status->filtered = volume(delta.filtered);
-    status->lost = volume(delta.lost);
+    // the counters of one interface may stand at two places: the second is taken when the first one's owner is gone
+    status->seen += volume(delta.seen);
+    status->filtered += volume(delta.filtered);
+    status->lost += volume(delta.lost);
   }
 }
 
