@@ -92,6 +92,15 @@ __attribute__((noinline)) int fffa_skb_again(struct __sk_buff *ctx, struct fffa_
 	return fffa_parse_first(&frame, p, p->direction);
 }
 
+/* A virtual machine's super-packet lacks the number of its segments: its host leaves that to whoever cuts it. */
+__attribute__((noinline)) int fffa_skb_segments(struct __sk_buff *ctx, struct fffa_packet *p)
+{
+	const __u32 size = ctx->gso_size;
+	if (!p || !size || p->bytes <= p->headers) return 0;
+	p->packets = (p->bytes - p->headers + size - 1) / size;
+	return 0;
+}
+
 FFFA_INLINE void fffa_on_xdp(struct xdp_md *ctx, const int direction)
 {
 	struct fffa_packet packet;
@@ -120,6 +129,7 @@ FFFA_INLINE void fffa_on_skb(struct __sk_buff *skb, const int direction)
 			if (!reason && packet.pending) fffa_skb_pending(skb, &packet, direction);
 		}
 	}
+	if (fffa_unlikely(!reason && !skb->gso_segs && skb->gso_size)) fffa_skb_segments(skb, &packet);
 	if (fffa_likely(!reason))
 		fffa_count_packet(&packet, direction);
 	else

@@ -207,5 +207,24 @@ TEST(KernelDrain, a_list_of_entries) {
   EXPECT_EQ(kernel.drain(~0ull, ~0ull, [](const fffa_drain_record&) {}).records, 8u);
 }
 
+// What a virtual machine sends through its tap device says how long a segment is, and not how many there are.
+TEST(KernelCount, a_super_packet_without_the_number_of_its_segments) {
+  Kernel kernel({.entries = 128});
+  kernel.load();
+  const auto packet = PacketBuilder().eth().ipv4("10.0.0.1", "10.0.0.2").tcp(1, 2).payload(2500).build();
+  __sk_buff context{};
+  context.gso_size = 1000;
+  LIBBPF_OPTS(bpf_test_run_opts, options, .data_in = packet.data(), .data_size_in = static_cast<__u32>(packet.size()),
+              .ctx_in = &context, .ctx_size_in = sizeof context, .repeat = 1);
+  check(bpf_prog_test_run_opts(bpf_program__fd(kernel->progs.fffa_tc_ingress), &options), "BPF_PROG_TEST_RUN");
+  fffa_count read{};
+  kernel.drain(~0ull, 0, [&](const fffa_drain_record& r) {
+    read.packets += r.slot[0].packets;
+    read.bytes += r.slot[0].bytes;
+  });
+  EXPECT_EQ(read.packets, 3u);
+  EXPECT_EQ(read.bytes, 2500 + 3 * 40u);
+}
+
 }  // namespace
 }  // namespace fffa::bpf_test
