@@ -156,7 +156,10 @@ void Engine::loop() {
       say(LogLevel::info, "stopping: the sources end, the rest is delivered");
       services_->health.set_ready(false);
       services_->stopping = true;
-      graph_.each<SourceNode>([](SourceNode& source) { source.wake(); });
+      graph_.each<SourceNode>([](SourceNode& source) {
+        source.wake();
+        source.end_without_stage();
+      });
       deadline = now + graph_.pipeline.settings.shutdown_timeout;
     }
     if (deadline && now >= *deadline) return abandon();
@@ -214,18 +217,16 @@ void Engine::handle_reload() {
 // Stages that a failed reload could not bring back. Sinks see to themselves.
 void Engine::rebuild_broken() {
   for (const auto& node : graph_.nodes) {
-    const bool over = node->ended() && node->spec().kind != StageKind::source;
+    const bool over = node->spec().kind == StageKind::source ? services_->stopping.load() : node->ended();
     if (node->built() || over || is_sink(node->spec().kind)) continue;
-    node->exclusively(1s, [&] {
-      if (const auto result = node->build(); !result)
-        services_->log->write(LogLevel::error, node->id(), "rebuild: " + result.error().message);
-    });
+    auto* source = dynamic_cast<SourceNode*>(node.get());
+    Result<void> result;
+    node->exclusively(1s, [&] { result = node->build(); });
+    if (result && node->built() && source) result = source->relaunch(privilege_hook(), 1s);
+    if (!result) services_->log->write(LogLevel::error, node->id(), "rebuild: " + result.error().message);
     if (!node->built()) continue;
     services_->health.recover(node->id());
-    if (auto* source = dynamic_cast<SourceNode*>(node.get())) {
-      source->launch(privilege_hook());
-      source->go();
-    }
+    if (source) source->go();
     node->wake();
   }
 }

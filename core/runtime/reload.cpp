@@ -169,11 +169,14 @@ Result<void> Reload::bring_up() {
     const auto step = std::find_if(steps.begin(), steps.end(), [&](const Step& s) { return s.node == *at; });
     if (step == steps.end()) continue;
     Result<void> result;
-    step->node->exclusively(1s, [&] {
-      const std::lock_guard lock(mutex);
-      step->node->respec(step->after);
+    const bool free = step->node->exclusively(kBackgroundLimit, [&] {
+      {
+        const std::lock_guard lock(mutex);
+        step->node->respec(step->after);
+      }
+      result = step->node->build();
     });
-    step->node->exclusively(1s, [&] { result = step->node->build(); });
+    if (!free) result = fail("the old stage does not come to rest");
     if (!result) return fail(describe(step->after) + ": " + result.error().message);
   }
   for (const auto& step : steps) {
@@ -230,7 +233,13 @@ void Reload::restore() {
     auto* source = dynamic_cast<SourceNode*>(step.node.get());
     if (source && (step.added || step.down)) {
       source->retire();
-      static_cast<void>(source->join(graph.pipeline.settings.shutdown_timeout));
+      if (!source->join(graph.pipeline.settings.shutdown_timeout)) {
+        // Its thread is inside the stage, which therefore stays; it ends without a word whenever the call returns.
+        services->log->write(LogLevel::error, source->id(), "does not return: left behind, and not started again");
+        services->health.degrade(source->id(), "does not return");
+        step.down = false;
+        continue;
+      }
     }
     if (step.added || step.down)
       step.node->exclusively(kBackgroundLimit, [&] { static_cast<void>(step.node->demolish(kBackgroundLimit)); });
@@ -247,7 +256,7 @@ void Reload::restore() {
     });
     if (!free) result = fail("the old stage has not come back");
     auto* source = dynamic_cast<SourceNode*>(at->node.get());
-    if (result && source) source->launch(after_start);
+    if (result && source) result = source->relaunch(after_start, graph.pipeline.settings.shutdown_timeout);
     if (result) continue;
     services->log->write(LogLevel::error, at->before.id,
                          "the old stage cannot be built again, it is tried again: " + result.error().message);

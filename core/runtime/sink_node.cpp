@@ -88,6 +88,7 @@ void SinkNode::main() {
     const std::lock_guard lock(gate_);
     collect();
     close_stage();
+    collect();  // what close() completed is delivered, not held
   }
   thread_ended_ = true;
   finish();
@@ -234,6 +235,7 @@ bool SinkNode::retire(std::chrono::nanoseconds limit) {
     flush();
     for (const auto deadline = Monotonic::now() + limit;
          !in_flight_.empty() && Monotonic::now() < deadline && !services_->abandoned;) {
+      run_tasks();  // a sink may complete from a timer or a posted function
       if (!collect()) std::this_thread::sleep_for(1ms);
     }
   }

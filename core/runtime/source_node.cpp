@@ -27,6 +27,24 @@ void SourceNode::launch(std::function<void()> after_start) {
   thread_ = std::thread([self = shared_from_this(), this, after_start = std::move(after_start)] { main(after_start); });
 }
 
+Result<void> SourceNode::relaunch(const std::function<void()>& after_start, std::chrono::nanoseconds limit) {
+  launch(after_start);
+  std::optional<Result<void>> result;
+  for (const auto deadline = Monotonic::now() + limit; !(result = started());) {
+    if (Monotonic::now() > deadline) return {};  // it goes on as soon as it has started
+    std::this_thread::sleep_for(1ms);
+  }
+  if (*result) return {};
+  retire();
+  if (join(limit)) static_cast<void>(demolish(limit));
+  return *result;
+}
+
+void SourceNode::end_without_stage() {
+  const std::lock_guard lock(gate_);
+  if (!built() && !std::exchange(end_sent_, true)) send_end();
+}
+
 std::optional<Result<void>> SourceNode::started() const {
   const std::lock_guard lock(mutex_);
   return started_;

@@ -20,6 +20,10 @@ class SourceNode final : public Node, private Output {
   static constexpr const char* kRun = "run()";  // the one call that is meant to last
 
   void open() override { launch({}); }
+  // launch() of a stage just built, and waits for start(). If that fails, the stage is gone again: built() says no.
+  Result<void> relaunch(const std::function<void()>& after_start, std::chrono::nanoseconds limit);
+  // There is no stage, and none will come: what comes after it learns that its input has ended.
+  void end_without_stage();
   // Starts the thread: Source::start(), `after_start` (drops the thread's privileges), then it waits for go().
   void launch(std::function<void()> after_start);
   std::optional<Result<void>> started() const;  // nullopt: not yet
@@ -54,7 +58,7 @@ class SourceNode final : public Node, private Output {
   std::atomic<bool> paused_{false};
   std::atomic<bool> retiring_{false};
   std::atomic<bool> thread_ended_{true};
-  bool end_sent_ = false;  // the source's thread
+  bool end_sent_ = false;  // the source's thread; without one, the engine
   std::atomic<bool> has_status_{false};
   Level seen_, filtered_before_, lost_before_;
 
