@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The guards: what a plugin throws becomes an Error before it reaches the host. One wrapper per stage kind, one for
 // the context, whose callbacks (timers, posted functions, background work) run in the host's hands. What a callback
-// throws is logged at once, and is the result of the stage's next call: such a stage does not go on as if nothing
-// had happened.
+// throws is logged at once, and is the result of the stage's next call, which is then not made (the end of input and
+// close() are): such a stage does not go on as if nothing had happened.
 #include <atomic>
 #include <exception>
 #include <functional>
@@ -117,6 +117,13 @@ class Guarded : public Kind {
       return current_error(where);
     }
   }
+  // A call that comes once and that data depends on: a callback's earlier error does not keep it from the stage.
+  template <typename Call>
+  Result<void> last_call(const char* where, Call last) noexcept {
+    auto earlier = mishap().take();
+    auto result = call(where, std::move(last));
+    return earlier && result.ok() ? Result<void>(std::move(*earlier)) : std::move(result);
+  }
   Kind& stage() { return *stage_; }
   Mishap& mishap() { return context_->mishap(); }
 
@@ -176,7 +183,8 @@ class GuardedAggregator final : public Guarded<Aggregator> {
  public:
   using Guarded::Guarded;
   Result<void> add(const Batch& batch, const Ticket& ticket, Emitter& emitter) override {
-    return call("add()", [&] { return stage().add(batch, ticket, emitter); });
+    const auto add = [&] { return stage().add(batch, ticket, emitter); };
+    return batch.watermark == kEndOfInput ? last_call("add()", add) : call("add()", add);
   }
   void resume(Emitter& emitter) override {
     try {
@@ -194,7 +202,7 @@ class GuardedSink final : public Guarded<Sink> {
     return call("write()", [&] { return stage().write(batch); });
   }
   Result<void> close() override {
-    return call("close()", [&] { return stage().close(); });
+    return last_call("close()", [&] { return stage().close(); });
   }
 };
 
@@ -244,7 +252,7 @@ class GuardedAsyncSink final : public Guarded<AsyncSink> {
     }
   }
   Result<void> close() override {
-    return call("close()", [&] { return stage().close(); });
+    return last_call("close()", [&] { return stage().close(); });
   }
 };
 

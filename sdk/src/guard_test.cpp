@@ -72,8 +72,9 @@ struct ThrowingAggregator final : Aggregator, Thrower {
 };
 struct ThrowingSink final : Sink, Thrower {
   using Thrower::Thrower;
+  static inline int closes = 0;
   Result<void> write(const Batch&) override { return boom("write"), Result<void>{}; }
-  Result<void> close() override { return boom("close"), Result<void>{}; }
+  Result<void> close() override { return ++closes, boom("close"), Result<void>{}; }
 };
 struct ThrowingAsyncSink final : AsyncSink, Thrower {
   using Thrower::Thrower;
@@ -170,6 +171,11 @@ TEST(Guard, CallbacksAreLoggedAndReportedByTheNextCall) {
     expect_boom(sink->write({}), where);
     EXPECT_TRUE(sink->write({}).ok());  // told once
   }
+  auto sink = make<ThrowingSink>("timer");
+  sink->advance(1s);
+  const int closes = ThrowingSink::closes;
+  expect_boom(sink->close(), "timer");
+  EXPECT_EQ(ThrowingSink::closes, closes + 1);  // it comes once, so it is made all the same
 }
 
 TEST(Guard, FunctionsOfTheType) {
