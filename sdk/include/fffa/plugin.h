@@ -6,11 +6,11 @@
 //
 // Syslog derives from Source, Enricher, Aggregator, Sink or AsyncSink and is constructible from (Config,
 // StageContext&). It may also have, all static:
-//   std::vector<fffa::Resource> resources(const Config&)   what it owns alone: two owners of one resource fail
-//   validation fffa::RecordKind emits(const Config&)                  sources and aggregators; default: delta constexpr
-//   bool accepts_cumulative                      aggregators and sinks; default: sinks true, aggregators false void
-//   check(const Config&, fffa::Checker&)              validation beyond types and ranges: no I/O fffa::Probe probe()
-//   what this machine allows: `fffa doctor`, `fffa interfaces`
+//   std::vector<fffa::Resource> resources(const Config&)  what it owns alone; two owners of one resource: an error
+//   fffa::RecordKind emits(const Config&)                 sources and aggregators; default: delta
+//   constexpr bool accepts_cumulative                     aggregators and sinks; default: sinks true, else false
+//   void check(const Config&, fffa::Checker&)             validation beyond types and ranges: no I/O
+//   fffa::Probe probe()                                   what this machine allows: `fffa doctor`, `fffa interfaces`
 #pragma once
 
 #include <cstddef>

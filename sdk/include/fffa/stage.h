@@ -29,8 +29,7 @@ class Stage {
   virtual ~Stage() = default;
 };
 
-// ---- Source
-// ---------------------------------------------------------------------------------------------------------------------------------
+// ---- Source ----------------------------------------------------------------------------------------------
 
 // Where a source puts its batches. Used on the source's own thread, inside run(), only.
 class Output {
@@ -64,8 +63,7 @@ class Source : public Stage {
   virtual Result<void> start() { return {}; }
 };
 
-// ---- Enricher
-// -------------------------------------------------------------------------------------------------------------------------------
+// ---- Enricher --------------------------------------------------------------------------------------------
 
 class Enricher : public Stage {
  public:
@@ -75,8 +73,7 @@ class Enricher : public Stage {
   virtual Result<void> enrich(Batch& batch) = 0;
 };
 
-// ---- Aggregator
-// -----------------------------------------------------------------------------------------------------------------------------
+// ---- Aggregator ------------------------------------------------------------------------------------------
 
 // Keeps a source's batch unacknowledged while a copy lives. Cheap to copy; any thread. When the last copy is gone the
 // batch completes with the worst outcome that was set (delivered if none).
@@ -119,8 +116,7 @@ class Aggregator : public Stage {
   virtual void resume(Emitter& emitter) { static_cast<void>(emitter); }
 };
 
-// ---- Sink
-// -----------------------------------------------------------------------------------------------------------------------------------
+// ---- Sink ------------------------------------------------------------------------------------------------
 
 class Sink : public Stage {
  public:
