@@ -68,6 +68,13 @@ class Table {
     return result;
   }
 
+  std::size_t places_taken() const {
+    std::size_t taken = 0;
+    for (std::uint32_t i = 0; i <= table_.bucket_mask; ++i)
+      for (const auto& place : table_.buckets[i].places) taken += place.word != 0;
+    return taken;
+  }
+
  private:
   std::unique_ptr<fffa_flow[]> flows_;
   std::unique_ptr<fffa_bucket[]> buckets_;
@@ -181,6 +188,7 @@ TEST(Table, nothing_is_lost_or_counted_twice_under_threads) {
   EXPECT_EQ(table.drain(keep, add).busy, 0u);
   for (std::uint32_t n = 0; n < flows; ++n) EXPECT_EQ(read[n], counted[n]) << "flow " << n;
   EXPECT_EQ(table.drain(delete_idle, [](const fffa_drain_record&) { FAIL(); }).in_use, 0u);
+  EXPECT_EQ(table.places_taken(), 0u) << "a bucket names a flow that was deleted";
   RecordProperty("deleted", static_cast<int>(deleted));
 }
 

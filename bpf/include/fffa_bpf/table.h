@@ -233,12 +233,14 @@ FFFA_INLINE __u32 fffa_publish(struct fffa_table *t, struct fffa_bucket *first, 
 	}
 	fffa_begin_flow(f, direction);
 	f->key = *key;
-	fffa_unlock(&f->lock);
+	/* locked until a bucket names it: else the reader may delete it first, and the word would outlive its flow */
 	const __u64 word = (__u64)tag << 32 | place;
 	const int prefer_second = fffa_count_used(second) < fffa_count_used(first);
-	if (fffa_put_in(prefer_second ? second : first, word)) return place;
-	if (fffa_put_in(prefer_second ? first : second, word)) return place;
-	f->key.family = 0;
+	int found_room = fffa_put_in(prefer_second ? second : first, word);
+	if (!found_room) found_room = fffa_put_in(prefer_second ? first : second, word);
+	if (!found_room) f->key.family = 0;
+	fffa_unlock(&f->lock);
+	if (found_room) return place;
 	fffa_give_back(t, place);
 	return 0;
 }
