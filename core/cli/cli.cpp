@@ -69,6 +69,7 @@ class Program {
   CLI::App* add(CLI::App& to, const std::string& name, const std::string& help, std::function<ExitCode()> command) {
     CLI::App* added = to.add_subcommand(name, help);
     added->callback([this, command = std::move(command)] { command_ = command; });
+    added->footer("The options that `fffa --help` lists (--set, --plugin-path, --log-level, ...) may follow too.");
     return added;
   }
   CLI::App* add_with_files(const std::string& name, const std::string& help, std::function<ExitCode()> command) {
@@ -77,7 +78,8 @@ class Program {
     return added;
   }
   void add_format(CLI::App* to, std::vector<std::string> formats) {
-    to->add_option("--format", format_)->option_text("FORMAT")->check(CLI::IsMember(std::move(formats)));
+    const std::string help = "One of " + CLI::detail::join(formats, ", ") + " (the first if not given)";
+    to->add_option("--format", format_, help)->option_text("FORMAT")->check(CLI::IsMember(std::move(formats)));
   }
 
   ExitCode start_run() {
