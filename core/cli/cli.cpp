@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <functional>
+#include <optional>
 
 #include "cli/commands.h"
 #include "fffa/config.h"
@@ -61,7 +62,7 @@ class Program {
   CLI::App app_{"Flow monitor and plugin framework: runs the pipeline that YAML files describe.", "fffa"};
   CommonOptions common_;
   RunOptions run_;
-  std::string duration_;
+  std::optional<std::string> duration_;
   std::string format_ = "text";
   std::string plugin_;
   std::function<ExitCode()> command_;
@@ -83,9 +84,9 @@ class Program {
   }
 
   ExitCode start_run() {
-    if (!duration_.empty()) {
+    if (duration_) {  // given, if only as an empty text: that is a mistake, not "for ever"
       std::string problem;
-      run_.duration = parse_duration(duration_, problem);
+      run_.duration = parse_duration(*duration_, problem);
       if (!run_.duration) return std::fprintf(stderr, "%s\n", problem.c_str()), ExitCode::usage;
     }
     return command_run(common_, run_);
