@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <map>
 
 #include "fffa/testing/harness.h"
@@ -17,6 +18,12 @@ using fffa::testing::Harness;
 using testing::HttpServer;
 using testing::Request;
 using testing::Response;
+
+// The suite sets it, so that no other test asks the real service; these ask servers of their own.
+class WithoutVariable : public ::testing::Environment {
+  void SetUp() override { unsetenv("AWS_EC2_METADATA_DISABLED"); }
+};
+[[maybe_unused]] const auto* const kEnvironment = ::testing::AddGlobalTestEnvironment(new WithoutVariable);
 
 // The kernel's interfaces as they are.
 struct Machine {

@@ -61,6 +61,7 @@ class Mock {
 class AwsMock : public ::testing::Test {
  protected:
   void SetUp() override {
+    unsetenv("AWS_EC2_METADATA_DISABLED");  // the suite sets it, so that no other test asks the real service
     program_ = output_of(std::string(FFFA_FETCH) + " imds");
     ASSERT_FALSE(program_.empty()) << "tests/services/fetch imds brought no mock";
     ASSERT_EQ(unshare(CLONE_NEWNET), 0) << "needs root";
