@@ -176,8 +176,7 @@ class Reclaimer {
     const std::string wanted(final_name(part));
     for (unsigned attempt = 0; attempt < kMaxAttempts; ++attempt) {
       const auto name = attempt == 0 ? wanted : options_.other_name(wanted, attempt);
-      if (::renameat2(folder, part.c_str(), folder, name.c_str(), RENAME_NOREPLACE) == 0)
-        return ::fsync(folder) == 0 ? name : "";
+      if (rename_to_free_name(folder, part, name)) return ::fsync(folder) == 0 ? name : "";
       if (errno != EEXIST) return {};
     }
     return {};

@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "fffa_common/leftovers.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
+#include <functional>
 
 #include "fffa_common/sealed_file.h"
 #include "test_files.h"
@@ -104,6 +113,47 @@ TEST(Leftovers, DamagedGzipKeepsItsWholeLines) {
   EXPECT_EQ(place.reclaim().sealed, 1u);
   EXPECT_THAT(files_below(place.temporary.path()), ElementsAre("log.gz"));
   EXPECT_EQ(read_gzip(place.path("log.gz")), "header\none\ntwo\n");
+}
+
+// In a child, renameat2 with flags fails as it does on NFS. The child's exit code is 0 if `good`.
+int without_rename_noreplace(const std::function<bool()>& good) {
+  const pid_t child = fork();
+  if (child == 0) {
+    sock_filter code[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_renameat2, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[4])),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EINVAL),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const sock_fprog program = {std::size(code), code};
+    const bool filtered =
+        ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 &&
+        ::renameat2(AT_FDCWD, "/nothing", AT_FDCWD, "/there", RENAME_NOREPLACE) != 0 && errno == EINVAL;
+    ::_exit(!filtered ? 2 : good() ? 0 : 1);
+  }
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+TEST(Leftovers, SealedWhereRenamingAlwaysReplaces) {
+  Place place;
+  write_plain(place.path("log"), "there");
+  write_plain(place.path(".log.part"), "header\none\n");
+  EXPECT_EQ(without_rename_noreplace([&] { return place.reclaim().sealed == 1; }), 0);
+  EXPECT_THAT(files_below(place.temporary.path()), ElementsAre("log", "log-1"));
+  EXPECT_EQ(read_plain(place.path("log")), "there");
+  EXPECT_EQ(read_plain(place.path("log-1")), "header\none\n");
+}
+
+TEST(Leftovers, ARenameInterruptedBetweenItsTwoStepsIsCompleted) {
+  Place place;
+  write_plain(place.path(".log.part"), "header\none\n");
+  std::filesystem::create_hard_link(place.path(".log.part"), place.path("log"));
+  EXPECT_EQ(without_rename_noreplace([&] { return place.reclaim().sealed == 1; }), 0);
+  EXPECT_THAT(files_below(place.temporary.path()), ElementsAre("log"));
 }
 
 // A writer tells after each flush how many lines are safe, and is killed at a random moment: at least those lines are

@@ -20,7 +20,26 @@ Error failed(const char* operation, const std::string& path) {
   return system_error(std::string(operation) + " " + path, errno, Disposition::retry);
 }
 
+// Two names of one file.
+bool same_file(int folder, const std::string& one, const std::string& other) noexcept {
+  struct stat a {
+  }, b{};
+  return ::fstatat(folder, one.c_str(), &a, AT_SYMLINK_NOFOLLOW) == 0 &&
+         ::fstatat(folder, other.c_str(), &b, AT_SYMLINK_NOFOLLOW) == 0 && a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
 }  // namespace
+
+bool rename_to_free_name(int folder, const std::string& from, const std::string& to) noexcept {
+  if (::renameat2(folder, from.c_str(), folder, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  // Some file systems cannot rename without replacing: a second name, then the first one away, comes to the same.
+  if (errno == EINVAL && ::linkat(folder, from.c_str(), folder, to.c_str(), 0) == 0)
+    return ::unlinkat(folder, from.c_str(), 0) == 0;
+  if (errno != EEXIST) return false;
+  if (same_file(folder, from, to)) return ::unlinkat(folder, from.c_str(), 0) == 0;  // killed between the two steps
+  errno = EEXIST;
+  return false;
+}
 
 std::string part_name(std::string_view final_name) {
   return std::string(kPartPrefix).append(final_name).append(kPartSuffix);
@@ -122,19 +141,13 @@ Result<void> SealedFile::seal() {
 Result<void> SealedFile::rename() {
   for (; attempt_ < kMaxAttempts; ++attempt_) {
     const auto name = options_.name(attempt_);
-    const int folder = folder_.fd.get();
-    if (::renameat2(folder, part_.c_str(), folder, name.c_str(), RENAME_NOREPLACE) == 0) {
+    if (rename_to_free_name(folder_.fd.get(), part_, name)) {
       path_ = (folder_.path / name).string();
-      return {};
-    }
-    // Some file systems cannot rename without replacing: a second name, then the first one away, comes to the same.
-    if (errno == EINVAL && ::linkat(folder, part_.c_str(), folder, name.c_str(), 0) == 0) {
-      path_ = (folder_.path / name).string();
-      ::unlinkat(folder, part_.c_str(), 0);
       return {};
     }
     if (errno != EEXIST) return failed("rename", path_);
   }
+  attempt_ = 0;
   return retry("rename " + path_ + ": every name is taken");
 }
 
@@ -150,6 +163,7 @@ Result<void> SealedFile::open() {
       return {};
     }
   }
+  attempt_ = 0;
   return retry("create a file in " + folder_.path.string() + ": every name is taken");
 }
 

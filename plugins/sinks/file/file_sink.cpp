@@ -6,10 +6,11 @@
 #include <utility>
 
 #include "fffa/print.h"
-#include "fffa_common/leftovers.h"
 
 namespace fffa::file {
 namespace {
+
+constexpr unsigned kNumbers = 100;  // names tried before one with the time
 
 std::filesystem::path whole_path(const std::filesystem::path& path) {
   return std::filesystem::absolute(path).lexically_normal();
@@ -22,6 +23,13 @@ std::string stamp_text(TimeNs time) {
   stamp.resize(19);
   std::erase_if(stamp, [](char c) { return c == '-' || c == ':'; });
   return stamp + "Z";
+}
+
+// What stands behind a name at the n-th attempt: a number, then the time too. Somebody who never clears a folder up has
+// taken all numbers one day.
+std::string suffix(unsigned attempt, Clock& clock) {
+  if (attempt < kNumbers) return attempt == 0 ? "" : "-" + std::to_string(attempt);
+  return "-" + stamp_text(clock.now()) + (attempt == kNumbers ? "" : "-" + std::to_string(attempt - kNumbers));
 }
 
 // The name before its extension, and the extension with its dot; `.gz` belongs to it.
@@ -51,13 +59,12 @@ File::File(Config config, StageContext& context)
     : config_(std::move(config)),
       context_(context),
       directory_(whole_path(config_.path).parent_path()),
-      sealed_(context.metrics().counter("fffa_files_sealed_total", "Files given their final name")),
-      lost_(context.metrics().counter("fffa_file_lines_lost_total", "Lines of unsealed files that others removed")) {
+      report_(context) {
   make_format();
   if (auto folder = directory_.folder({}); !folder) throw Failure(folder.error());
   reclaim();
   sync_timer_ = context_.every(config_.sync_interval, [this] {
-    if (current_ && std::exchange(unsynced_, false)) report(current_->sync(), "cannot sync");
+    if (current_ && std::exchange(unsynced_, false)) report_.outcome(current_->sync(), "cannot sync");
   });
 }
 
@@ -85,11 +92,11 @@ void File::reclaim() {
     return std::ranges::all_of(middle,
                                [](char c) { return (c >= '0' && c <= '9') || c == '-' || c == 'T' || c == 'Z'; });
   };
-  const auto other_name = [extension = extension](std::string_view name, unsigned attempt) {
-    return std::string(name.substr(0, name.size() - extension.size())) + "-" + std::to_string(attempt) + extension;
+  const auto other_name = [this, extension = extension](std::string_view name, unsigned attempt) {
+    return std::string(name.substr(0, name.size() - extension.size())) + suffix(attempt, context_.clock()) + extension;
   };
   const auto found = common::reclaim_leftovers(directory_, {owned, other_name, 0, vpc_ != nullptr}, context_.log());
-  sealed_.add(found.sealed);
+  report_.reclaimed(found);
 }
 
 Result<void> File::write(const Batch& batch) {
@@ -100,7 +107,7 @@ Result<void> File::write(const Batch& batch) {
   }
   if (auto flushed = flush(); !flushed) return flushed;
   pending_.reset();
-  report(seal_complete(), "cannot seal a file yet");
+  report_.outcome(seal_complete(), "cannot seal a file yet");
   return {};
 }
 
@@ -141,14 +148,13 @@ void File::begin_file(TimeNs slot) {
                                               [this, stamp](unsigned attempt) { return name(stamp, attempt); },
                                               config_.gzip,
                                               std::string(format_->header()),
-                                              [this](const common::FileEvent& event) { on_event(event); }});
+                                              [this](const common::FileEvent& event) { report_.on_event(event); }});
 }
 
 std::string File::name(TimeNs stamp, unsigned attempt) const {
   auto [name, extension] = split(config_.path, config_.gzip);
   if (config_.max_size || config_.interval) name += "-" + stamp_text(stamp);
-  if (attempt != 0) name += "-" + std::to_string(attempt);
-  return name + extension;
+  return name + suffix(attempt, context_.clock()) + extension;
 }
 
 void File::finish_current() {
@@ -172,32 +178,6 @@ Result<void> File::seal_complete() {
     return sealed.ok();
   });
   return result;
-}
-
-// Says a failure once, until it is another.
-void File::report(const Result<void>& result, const char* what) {
-  auto failure = result.ok() ? std::string() : std::string(what) + ": " + result.error().message;
-  if (!failure.empty() && failure != last_failure_) context_.log().warning(failure);
-  last_failure_ = std::move(failure);
-}
-
-void File::on_event(const common::FileEvent& event) {
-  using Kind = common::FileEvent::Kind;
-  switch (event.kind) {
-    case Kind::opened: break;
-    case Kind::sealed:
-      sealed_.add();
-      context_.log().info("sealed " + event.path + ": " + std::to_string(event.lines) + " lines");
-      break;
-    case Kind::removed_by_others:
-      lost_.add(event.lines);
-      context_.log().warning(event.path + " was removed by others: " + std::to_string(event.lines) +
-                             " lines are lost; going on in a new file");
-      break;
-    case Kind::moved_by_others:
-      context_.log().warning(event.path + " was moved by others: going on in a new file");
-      break;
-  }
 }
 
 }  // namespace fffa::file

@@ -15,6 +15,7 @@
 #include "fffa/stage.h"
 #include "fffa_common/batch_mark.h"
 #include "fffa_common/directory.h"
+#include "fffa_common/file_report.h"
 #include "fffa_common/sealed_file.h"
 #include "fffa_common/vpc_options.h"
 
@@ -65,10 +66,8 @@ class File final : public Sink {
   std::vector<std::unique_ptr<common::SealedFile>> complete_;  // to be sealed
   std::optional<common::BatchMark> pending_;                   // formatted, not written yet
   std::string text_;
-  std::string last_failure_;
   bool unsynced_ = false;
-  Counter& sealed_;
-  Counter& lost_;
+  common::FileReport report_;
   std::unique_ptr<Timer> sync_timer_;
 
   void make_format();
@@ -80,8 +79,6 @@ class File final : public Sink {
   void finish_current();
   Result<void> flush();
   Result<void> seal_complete();
-  void report(const Result<void>& result, const char* what);
-  void on_event(const common::FileEvent& event);
 };
 
 }  // namespace fffa::file

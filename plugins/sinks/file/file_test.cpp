@@ -76,6 +76,23 @@ TEST(File, AnOlderFileIsKept) {
   EXPECT_EQ(files.read("flows.json"), "older");
 }
 
+TEST(File, WhereEveryNumberIsTakenTheTimeIsAdded) {
+  Files files;
+  for (int run = 0; run < 102; ++run) {
+    ASSERT_TRUE(files.harness->write(batch(kStart, run == 100 ? 7 : 1)).ok());
+    ASSERT_TRUE(files.harness->close().ok());
+    files.start("");
+  }
+  EXPECT_EQ(files.names().size(), 102u);
+  EXPECT_THAT(files.names(), ::testing::IsSupersetOf({"flows.json", "flows-99.json", "flows-20260101T000000Z.json",
+                                                      "flows-20260101T000000Z-1.json"}));
+  EXPECT_EQ(std::ranges::count(files.read("flows-20260101T000000Z.json"), '\n'), 7);
+  // A killed run's file finds such a name too.
+  common::testing::write_plain(files.temporary.path() / ".flows.json.part", "{}\n");
+  files.start("");
+  EXPECT_EQ(files.read("flows-20260101T000000Z-2.json"), "{}\n");
+}
+
 TEST(File, ByTime) {
   Files files("interval: 5m\n");
   for (TimeNs minute = 0; minute < 12; ++minute)

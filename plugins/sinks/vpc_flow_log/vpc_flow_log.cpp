@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "fffa_common/hash.h"
-#include "fffa_common/leftovers.h"
 
 namespace fffa::vpc_flow_log {
 namespace {
@@ -50,8 +49,7 @@ VpcFlowLog::VpcFlowLog(Config config, StageContext& context)
     : config_(std::move(config)),
       context_(context),
       directory_(config_.directory),
-      sealed_(context.metrics().counter("fffa_files_sealed_total", "Files given their final name")),
-      lost_(context.metrics().counter("fffa_file_lines_lost_total", "Lines of unsealed files that others removed")),
+      report_(context),
       status_lines_(context.metrics().counter("fffa_vpc_status_lines_total", "NODATA and SKIPDATA lines")),
       deficits_lost_(
           context.metrics().counter("fffa_vpc_deficits_lost_total",
@@ -68,7 +66,7 @@ VpcFlowLog::VpcFlowLog(Config config, StageContext& context)
 void VpcFlowLog::reclaim() {
   const auto found =
       common::reclaim_leftovers(directory_, {is_file_name, other_file_name, kFolderDepth, true}, context_.log());
-  sealed_.add(found.sealed);
+  report_.reclaimed(found);
 }
 
 Result<void> VpcFlowLog::write(const Batch& batch) {
@@ -80,10 +78,7 @@ Result<void> VpcFlowLog::write(const Batch& batch) {
   if (auto flushed = flush(); !flushed) return flushed;
   pending_.reset();
   // The batch is delivered; a file that cannot be sealed is tried again with the next.
-  auto sealed = seal(batch.watermark);
-  auto failure = sealed ? std::string() : sealed.error().message;
-  if (!failure.empty() && failure != last_failure_) context_.log().warning("cannot seal a file yet: " + failure);
-  last_failure_ = std::move(failure);
+  report_.outcome(seal(batch.watermark), "cannot seal a file yet");
   return {};
 }
 
@@ -147,7 +142,7 @@ std::unique_ptr<VpcFlowLog::OpenFile> VpcFlowLog::make_file(Text account, Text r
   };
   common::SealedFile::Options options{folder_of(key, config_.hive, config_.hourly), std::move(name), true,
                                       std::string(format_->header()),
-                                      [this](const common::FileEvent& event) { on_event(event); }};
+                                      [this](const common::FileEvent& event) { report_.on_event(event); }};
   return std::make_unique<OpenFile>(
       OpenFile{account, region, slot, false, common::SealedFile(directory_, std::move(options))});
 }
@@ -178,25 +173,6 @@ Result<void> VpcFlowLog::seal(TimeNs watermark) {
   last_ = nullptr;
   std::erase_if(files_, done);
   return result;
-}
-
-void VpcFlowLog::on_event(const common::FileEvent& event) {
-  using Kind = common::FileEvent::Kind;
-  switch (event.kind) {
-    case Kind::opened: break;
-    case Kind::sealed:
-      sealed_.add();
-      context_.log().info("sealed " + event.path + ": " + std::to_string(event.lines) + " lines");
-      break;
-    case Kind::removed_by_others:
-      lost_.add(event.lines);
-      context_.log().warning(event.path + " was removed by others: " + std::to_string(event.lines) +
-                             " lines are lost; going on in a new file");
-      break;
-    case Kind::moved_by_others:
-      context_.log().warning(event.path + " was moved by others: going on in a new file");
-      break;
-  }
 }
 
 }  // namespace fffa::vpc_flow_log

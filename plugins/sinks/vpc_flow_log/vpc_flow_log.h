@@ -15,6 +15,7 @@
 #include "fffa/stage.h"
 #include "fffa_common/batch_mark.h"
 #include "fffa_common/directory.h"
+#include "fffa_common/file_report.h"
 #include "fffa_common/sealed_file.h"
 #include "fffa_common/vpc_options.h"
 #include "keys.h"
@@ -72,9 +73,7 @@ class VpcFlowLog final : public Sink {
   OpenFile* last_ = nullptr;
   std::string text_;
   std::uint64_t files_made_ = 0;
-  std::string last_failure_;
-  Counter& sealed_;
-  Counter& lost_;
+  common::FileReport report_;
   Counter& status_lines_;
   Counter& deficits_lost_;
 
@@ -88,7 +87,6 @@ class VpcFlowLog final : public Sink {
   std::string component(const std::optional<std::string>& chosen, Text carried) const;
   Result<void> flush();
   Result<void> seal(TimeNs watermark);
-  void on_event(const common::FileEvent& event);
 };
 
 }  // namespace fffa::vpc_flow_log

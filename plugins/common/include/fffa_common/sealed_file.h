@@ -23,6 +23,10 @@ std::string part_name(std::string_view final_name);
 // The final name of a part file's name, or empty.
 std::string_view final_name(std::string_view part_name) noexcept;
 
+// Renames a file within a folder; never replaces another: then errno is EEXIST. Falls back on a second link where the
+// file system cannot do that at once, and completes what was interrupted there. False: errno says why.
+[[nodiscard]] bool rename_to_free_name(int folder, const std::string& from, const std::string& to) noexcept;
+
 // What happened to files besides being written; for the sink's log and metrics.
 struct FileEvent {
   enum class Kind : std::uint8_t { opened, sealed, removed_by_others, moved_by_others } kind{};
