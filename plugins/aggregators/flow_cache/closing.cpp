@@ -141,7 +141,7 @@ bool FlowCache::emit_closing(Emitter& emitter, bool wait_for_room) {
     more = !left.empty();
     if (closing_->late) late_records_ += batch.size();
     auto& pending = closing_->pending;
-    if (!more) batch.interfaces = std::move(pending.statuses);
+    batch.interfaces = more ? identities(pending.statuses) : std::move(pending.statuses);
     if (batch.empty() && batch.interfaces.empty()) break;
     if (!more && !closing_->late) reported_ = std::max(reported_, closing_->window.end);
     batch.watermark = reported_;

@@ -188,6 +188,7 @@ void FlowCache::emit_early(Index index, std::vector<FlowRecord> records, const s
   Batch batch;
   batch.records = std::move(records);
   batch.window = window(index);
+  interfaces_.complete(batch.window, batch.interfaces);
   batch.watermark = reported_;
   emitter.emit(std::move(batch), tickets);
 }

@@ -385,8 +385,11 @@ TEST(FlowCache, StatusesAddUpAndGoOutOnceWithTheWindowsLastBatch) {
   f.add({}, 4, {status(10)});
   f.add({}, 6, {status(1)});  // from 4 to 6: the middle lies in the next window
   f.add({}, 10, {});
-  ASSERT_EQ(f.out.statuses().size(), 1u);
-  EXPECT_EQ(f.out.statuses()[0].second.seen, (Volume{5'010, 501'000}));
+  const auto statuses = f.out.statuses();
+  ASSERT_EQ(statuses.size(), 2u);
+  EXPECT_EQ(statuses[0].second.interface, Text{1});
+  EXPECT_EQ(statuses[0].second.seen, Volume{}) << "who it is, before the first record; no amounts";
+  EXPECT_EQ(statuses[1].second.seen, (Volume{5'010, 501'000}));
   EXPECT_EQ(f.out.batches.back().interfaces.size(), 1u);
   EXPECT_EQ(f.out.batches.back().size(), 5'000 - kBatchRecords);
 }

@@ -44,6 +44,11 @@ void add_status(std::vector<InterfaceStatus>& statuses, const InterfaceStatus& s
   statuses.push_back(status);
 }
 
+std::vector<InterfaceStatus> identities(std::vector<InterfaceStatus> statuses) {
+  for (auto& status : statuses) status.seen = status.filtered = status.lost = {};
+  return statuses;
+}
+
 TimeNs Interfaces::note(const InterfaceStatus& status, TimeNs until) {
   const auto known = std::find_if(known_.begin(), known_.end(),
                                   [&](const Known& candidate) { return candidate.last.interface == status.interface; });

@@ -38,6 +38,9 @@ class Interfaces {
   std::vector<Known> known_;  // a handful, so it is searched one by one
 };
 
+// What `statuses` say but for the amounts, which are 0.
+std::vector<InterfaceStatus> identities(std::vector<InterfaceStatus> statuses);
+
 // Adds the amounts of `status` to those of the same interface, and takes over what else it says.
 void add_status(std::vector<InterfaceStatus>& statuses, const InterfaceStatus& status);
 
