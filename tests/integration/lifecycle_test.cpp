@@ -10,8 +10,10 @@
 #include <string>
 
 #include "attach.h"
+#include "kernel_table.h"
 #include "live_source.h"
 #include "netns.h"
+#include "ports.h"
 #include "traffic.h"
 
 namespace fffa::integration {
@@ -78,6 +80,34 @@ TEST(Lifecycle, DeletedAndMadeAgain) {
   expect_balance(source);
 }
 
+TEST(Lifecycle, MadeAgainBeforeItsFlowsAreReadOutItIsUp) {
+  VethPair veth;
+  LiveSource source(veth.here, std::string(kOptions) + "[veth0]");
+  ASSERT_EQ(source.error(), "");
+  source.wait_for_batches(1);
+  source.block(true);
+  veth.here.ip("link del veth0");
+  ASSERT_TRUE(source.logged("interface veth0 is gone"));
+  veth.make();
+  const Netns::Inside inside(veth.here);
+  ASSERT_TRUE(source.logged("capturing on veth0 (ifindex " + std::to_string(::if_nametoindex("veth0")) + ")"));
+  ASSERT_TRUE(source.logged("interface veth0 is up"));
+  source.block(false);
+  source.wait_for_batches(3);
+  source.stop();
+  int both = 0;
+  for (const auto& batch : source.batches()) {
+    if (batch.interfaces.size() < 2) continue;
+    ++both;
+    for (const auto& status : batch.interfaces) {
+      EXPECT_TRUE(status.up) << status.ifindex;
+      EXPECT_EQ(status.primary_ipv4, (Address{10, 77, 0, 1})) << status.ifindex;
+    }
+    EXPECT_EQ(batch.interfaces.back().ifindex, ::if_nametoindex("veth0"));
+  }
+  EXPECT_EQ(both, 1) << "one read-out has the flows of both";
+}
+
 TEST(Lifecycle, AnotherInterfaceUnderTheSameIndex) {
   const VethPair veth;
   veth.here.ip("link add first index 777 type veth peer name other");
@@ -105,6 +135,13 @@ TEST(Lifecycle, RenamedAndStillMeant) {
   ASSERT_EQ(source.error(), "");
   veth.here.ip("link set veth0 name wan0");
   EXPECT_TRUE(source.logged("interface veth0 is now called wan0"));
+  source.wait_for_batches(2);
+  const auto attached = [&source](const std::string& name) {
+    return source.context().captured_metrics().value("fffa_ebpf_attached{interface=\"" + name +
+                                                     "\",direction=\"ingress\"}");
+  };
+  EXPECT_EQ(attached("veth0"), 0);
+  EXPECT_EQ(attached("wan0"), 1);
   udp_exchange(veth.here, veth.there, kThere4, 1, 100);
   source.stop();
   EXPECT_GE(packets_on(source, "wan0"), 200u);
@@ -183,6 +220,36 @@ TEST(Lifecycle, PrimaryAddressesAreReported) {
   EXPECT_TRUE(status.up);
   EXPECT_EQ(status.primary_ipv4, (Address{10, 77, 0, 1}));
   EXPECT_EQ(status.primary_ipv6[0], 0xfd);
+}
+
+TEST(Lifecycle, WithoutEgressNativeXdpStaysWhereItIs) {
+  const Netns netns("half");
+  const Netns::Inside inside(netns);
+  ebpf::Config config;
+  config.interfaces = {"eni*"};
+  config.ingress = ebpf::IngressHook::xdp_native;
+  auto table = ebpf::KernelTable::load({config.table_size, config.ring_size.bytes, false});
+  ASSERT_TRUE(table.ok());
+  fffa::testing::TestContext context;
+  ebpf::Ports ports(config, context);
+  constexpr int kNoProgram = -1;
+  ASSERT_TRUE(ports.start({(*table)->xdp_program(), (*table)->tc_program(Direction::ingress), kNoProgram}).ok());
+  netns.ip("link add eni0 type veth peer name other");
+  ports.follow();
+  for (int retry = 0; retry < 3; ++retry) ports.check();
+  EXPECT_NE(ebpf::describe_xdp(::if_nametoindex("eni0")), "");
+  int attached = 0, failed = 0;
+  for (const auto& line : context.captured_log().lines()) {
+    attached += line.message.starts_with("capturing on eni0");
+    failed += line.level == LogLevel::error;
+  }
+  EXPECT_EQ(attached, 1);
+  EXPECT_EQ(failed, 1) << "said once";
+  const auto gauge = [&](const std::string& direction) {
+    return context.captured_metrics().value("fffa_ebpf_attached{interface=\"eni0\",direction=\"" + direction + "\"}");
+  };
+  EXPECT_EQ(gauge("ingress"), 1);
+  EXPECT_EQ(gauge("egress"), 0);
 }
 
 // Two instructions: pass.

@@ -128,28 +128,35 @@ Result<Attachment> Ports::attach_ingress(const Target& target) {
   return attach_tc(programs_.tc_ingress, target, Direction::ingress);
 }
 
-// Attaches what is not attached; leaves nothing half attached behind.
+// Attaches what is not attached. What fails leaves the other direction as it is: taking native XDP off and on again at
+// every retry would restart a card's queues each time.
 Result<void> Ports::attach(Port& port) {
   const Target target{port.link.ifindex, port.link.name};
-  if (!port.ingress && wants(Direct::ingress) && config_.ingress != IngressHook::off) {
-    auto attached = attach_ingress(target);
-    if (!attached) return attached.error();
-    port.ingress.emplace(std::move(*attached));
-  }
-  if (!port.egress && wants(Direct::egress) && config_.egress != EgressHook::off) {
-    auto attached = attach_tc(programs_.tc_egress, target, Direction::egress);
-    if (!attached) {
-      port.ingress.reset();
-      return attached.error();
+  Result<void> result;
+  bool more = false;
+  const auto take = [&](std::optional<Attachment>& place, Result<Attachment> attached) {
+    if (attached) {
+      place.emplace(std::move(*attached));
+      more = true;
+    } else if (result) {
+      result = attached.error();
     }
-    port.egress.emplace(std::move(*attached));
-  }
+  };
+  if (!port.egress && wants(Direct::egress) && config_.egress != EgressHook::off)
+    take(port.egress, attach_tc(programs_.tc_egress, target, Direction::egress));
+  if (!port.ingress && wants(Direct::ingress) && config_.ingress != IngressHook::off)
+    take(port.ingress, attach_ingress(target));
   show(port);
+  if (more) tell(port);
+  return result;
+}
+
+void Ports::tell(const Port& port) {
   std::string hooks;
   if (port.ingress) hooks = "ingress " + std::string(hook_name(port.ingress->hook()));
   if (port.egress) hooks += (hooks.empty() ? "egress " : ", egress ") + std::string(hook_name(port.egress->hook()));
-  context_.log().info("capturing on " + target.name + " (ifindex " + std::to_string(target.ifindex) + "): " + hooks);
-  return {};
+  context_.log().info("capturing on " + port.link.name + " (ifindex " + std::to_string(port.link.ifindex) +
+                      "): " + hooks);
 }
 
 void Ports::attach_and_tell(Port& port) {
@@ -160,16 +167,16 @@ void Ports::attach_and_tell(Port& port) {
     port.failure = done.error().message;
     context_.log().error(port.failure + "; trying again every few seconds");
   }
-  show(port);
 }
 
-void Ports::show(const Port& port) {
+// `gone`: nothing is captured under this name any more.
+void Ports::show(const Port& port, bool gone) {
   constexpr std::string_view help = "1 while the kernel program is attached, 0 while it should be and is not";
   const auto set = [&](Direct hook, std::string_view direction, bool attached) {
     if (!wants(hook)) return;
     context_.metrics()
         .gauge("fffa_ebpf_attached", help, {{"interface", port.link.name}, {"direction", direction}})
-        .set(attached ? 1 : 0);
+        .set(attached && !gone ? 1 : 0);
   };
   set(Direct::ingress, "ingress", port.ingress.has_value() || config_.ingress == IngressHook::off);
   set(Direct::egress, "egress", port.egress.has_value() || config_.egress == EgressHook::off);
@@ -182,7 +189,7 @@ void Ports::leave(std::uint32_t ifindex, std::string_view why) {
   context_.log().info("interface " + port.link.name + " " + std::string(why));
   port.ingress.reset();
   port.egress.reset();
-  show(port);
+  show(port, true);
   leaving_.insert(ifindex);
   ports_.erase(found);
 }
@@ -213,6 +220,7 @@ void Ports::follow() {
 void Ports::update(Port& port, const Link& link) {
   if (port.link.name != link.name) {
     context_.log().info("interface " + port.link.name + " is now called " + link.name);
+    show(port, true);
     name(link);
   }
   if (port.link.up != link.up) context_.log().info("interface " + link.name + (link.up ? " is up" : " is down"));
@@ -242,6 +250,7 @@ void Ports::reconcile() {
     name(link);
     attach_and_tell(ports_.emplace(ifindex, Port{link, {}, {}, {}}).first->second);
   }
+  for (const auto& [ifindex, port] : ports_) show(port);  // last, for two may have swapped their names
 }
 
 void Ports::check() {
@@ -273,9 +282,9 @@ Origin Ports::origin(std::uint32_t ifindex) const {
 }
 
 std::vector<InterfaceStatus> Ports::statuses() const {
-  std::vector<InterfaceStatus> all;
+  std::vector<InterfaceStatus> live;
   for (const auto& [ifindex, port] : ports_) {
-    auto& status = all.emplace_back();
+    auto& status = live.emplace_back();
     status.interface = origin(ifindex).interface;
     status.ifindex = ifindex;
     status.up = port.link.up;
@@ -283,12 +292,21 @@ std::vector<InterfaceStatus> Ports::statuses() const {
     status.primary_ipv4 = primary.ipv4;
     status.primary_ipv6 = primary.ipv6;
   }
+  std::vector<InterfaceStatus> all;
   for (const auto ifindex : being_read_) {
+    const Text name = origin(ifindex).interface;
+    // Where another has taken the name already, it is the one to describe: readers know interfaces by their names.
+    const auto heir =
+        std::find_if(live.begin(), live.end(), [name](const InterfaceStatus& s) { return s.interface == name; });
     auto& status = all.emplace_back();
-    status.interface = origin(ifindex).interface;
+    if (heir != live.end())
+      status = *heir;
+    else
+      status.up = false;
+    status.interface = name;
     status.ifindex = ifindex;
-    status.up = false;
   }
+  all.insert(all.end(), live.begin(), live.end());
   return all;
 }
 
@@ -296,6 +314,11 @@ std::vector<std::uint32_t> Ports::read_out_complete() {
   std::vector<std::uint32_t> gone(being_read_.begin(), being_read_.end());
   for (const auto ifindex : being_read_) leaving_.erase(ifindex);
   being_read_.clear();
+  // One read-out later than all else, for a straggler.
+  for (const auto ifindex : forgotten_) {
+    if (!ports_.contains(ifindex) && !leaving_.contains(ifindex)) names_.erase(ifindex);
+  }
+  forgotten_ = gone;
   if (!gone.empty()) reconcile();
   return gone;
 }

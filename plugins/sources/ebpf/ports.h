@@ -71,7 +71,8 @@ class Ports {
   Result<void> attach(Port& port);
   Result<Attachment> attach_ingress(const Target& target);
   void attach_and_tell(Port& port);
-  void show(const Port& port);
+  void show(const Port& port, bool gone = false);
+  void tell(const Port& port);
   void leave(std::uint32_t ifindex, std::string_view why);
   void name(const Link& link);
   bool wants(Direct hook) const;
@@ -86,8 +87,9 @@ class Ports {
   std::map<std::uint32_t, Port> ports_;
   std::set<std::uint32_t> leaving_;
   std::set<std::uint32_t> being_read_;
-  std::set<std::uint32_t> warned_;       // left out, and said so
-  std::map<std::uint32_t, Text> names_;  // of all that were ever monitored
+  std::set<std::uint32_t> warned_;        // left out, and said so
+  std::vector<std::uint32_t> forgotten_;  // at the last read-out
+  std::map<std::uint32_t, Text> names_;   // of the monitored ones, and those that left not long ago
 };
 
 // Whether an interface is meant by the option `interfaces`.
