@@ -26,7 +26,7 @@ def step(what, *command, **options):
 
 
 def build(source, target, arguments, prefix):
-    step(f"configure {source.name}", "cmake", "-S", source, "-B", target, f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Debug",
+    step(f"configure {source.name}", "cmake", "-G", "Ninja", "-S", source, "-B", target, f"-DCMAKE_PREFIX_PATH={prefix}", "-DCMAKE_BUILD_TYPE=Debug",
          f"-DCMAKE_CXX_COMPILER={arguments.compiler}", f"-DCMAKE_CXX_FLAGS={arguments.flags} -Wall -Wextra -Werror")
     step(f"build {source.name}", "cmake", "--build", target, "-j2")
 
