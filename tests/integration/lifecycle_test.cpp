@@ -7,6 +7,7 @@
 #include <net/if.h>
 
 #include <array>
+#include <filesystem>
 #include <string>
 
 #include "attach.h"
@@ -293,16 +294,19 @@ TEST_F(ForeignXdp, AutoCapturesAtTcInstead) {
   expect_balance(source);
 }
 
-// Detaches every link on the interface, as an administrator with bpftool can.
+// Detaches every link of this process on the interface, as an administrator with bpftool can. Not by the ids of all
+// links: those are the whole machine's, and interfaces of other namespaces have the same index.
 int detach_links(unsigned ifindex) {
   int detached = 0;
-  std::uint32_t id = 0;
-  while (bpf_link_get_next_id(id, &id) == 0) {
-    const ebpf::Fd link(bpf_link_get_fd_by_id(id));
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    std::error_code closed;
+    const auto target = std::filesystem::read_symlink(entry.path(), closed).string();
+    if (closed || target.find("bpf_link") == std::string::npos) continue;
+    const int link = std::stoi(entry.path().filename().string());
     bpf_link_info info{};
     std::uint32_t size = sizeof info;
-    if (!link || bpf_obj_get_info_by_fd(link.get(), &info, &size) != 0 || info.xdp.ifindex != ifindex) continue;
-    detached += bpf_link_detach(link.get()) == 0;
+    if (bpf_obj_get_info_by_fd(link, &info, &size) != 0 || info.xdp.ifindex != ifindex) continue;
+    detached += bpf_link_detach(link) == 0;
   }
   return detached;
 }
