@@ -130,7 +130,7 @@ FFFA_INLINE int fffa_track_at(__u32 index, struct fffa_packet *p, __u32 *shift, 
 	}
 	const int ended = fffa_unlikely(closing) && fffa_has_ended(f);
 	fffa_unlock(&f->lock);
-	if (ended && end_events) fffa_tell_end(p, index);
+	if (ended && FFFA_READ_ONCE(table_state.next_index) >= tell_ends_from) fffa_tell_end(p, index);
 	return FFFA_OK;
 }
 

@@ -13,7 +13,8 @@ const volatile __u32 bucket_mask = 16383;   /* fffa_bucket_count(table_entries) 
 const volatile __u32 hash_seed[12] = {0x9e3779b9, 0x7f4a7c15, 0xf39cc060, 0x5ced50c8, 0x1b873593, 0xcc9e2d51,
 				      0x85ebca6b, 0xc2b2ae35, 0x27d4eb2f, 0x165667b1, 0xd3a2646c, 0xfd7046c5};
 const volatile __u32 open_tunnels = FFFA_OPEN_GENEVE; /* enum fffa_tunnels */
-const volatile __u8 end_events = 1;                   /* tell the ring buffer when a connection ends */
+/* The ring buffer is told when a connection ends, once so many entries have been in use; ~0: never. */
+const volatile __u32 tell_ends_from = 0;
 const volatile __u8 manual_clock = 0;                 /* time is manual_now_ns: for tests that compare */
 
 /* ---- shared with user space while running ---- */

@@ -42,7 +42,7 @@ class FlowProgram {
     rodata->table_entries = options.entries;
     rodata->bucket_mask = fffa_bucket_count(options.entries) - 1;
     rodata->open_tunnels = options.open_geneve ? FFFA_OPEN_GENEVE : 0;
-    rodata->end_events = options.end_events;
+    rodata->tell_ends_from = options.end_events ? 0 : UINT32_MAX;
     rodata->manual_clock = options.manual_clock;
     auto& maps = skeleton_->maps;
     check(bpf_map__set_max_entries(maps.flows, options.entries), "size flows");

@@ -144,6 +144,26 @@ TEST(Capture, ATableTooSmallLosesNothing) {
   expect_balance(account);
 }
 
+// Ten times as many connections as the table holds, between two read-outs: those that have ended make room.
+TEST(Capture, ShortConnectionsLeaveASmallTableEarly) {
+  const VethPair veth;
+  auto [source, before] = start_at_rest(veth, "table_size: 1000\ndrain_interval: 1m");
+  for (int i = 0; i < 100; ++i) {
+    tcp_short(veth.here, veth.there, kThere4, 100);
+    std::this_thread::sleep_for(std::chrono::milliseconds(80));
+  }
+  const Truth truth = between(before, veth.peer_at_rest(), true);
+  source->stop();
+  Account account = source->account();
+  EXPECT_EQ(account.by_direction[Direction::ingress], truth.ingress);
+  EXPECT_EQ(account.by_direction[Direction::egress], truth.egress);
+  expect_balance(account);
+  const auto diverted = source->context().captured_metrics().value(
+      R"(fffa_ebpf_packets_total{interface="veth0",direction="egress",outcome="diverted"})");
+  RecordProperty("diverted", std::to_string(diverted));
+  EXPECT_LT(diverted, static_cast<double>(truth.egress.packets) / 10);
+}
+
 constexpr std::uint64_t kDatagram = 20 + 8 + 6;  // IP and UDP headers, payload of udp_hammer()
 
 std::uint64_t dropped_by(const VethPair& veth) {

@@ -18,6 +18,7 @@ namespace {
 using std::chrono::nanoseconds;
 
 constexpr std::int64_t kCheckNs = 5'000'000'000;  // a removed program is noticed after at most this long
+constexpr std::int64_t kFillingNs = 20'000'000;  // between looks for connections that ended, while the table is filling
 constexpr nanoseconds kCongested = std::chrono::milliseconds(20);  // between looks whether there is room downstream
 constexpr std::int64_t kWorthSaying = 1'000'000'000;               // a smaller step of the clock is everyday's business
 
@@ -107,13 +108,19 @@ bool Ebpf::due() const {
 std::chrono::nanoseconds Ebpf::patience() const {
   if (readout_->active()) return kCongested;
   const ClockPair now = read_clocks();
+  const std::int64_t longest = table_->tells_ends() ? kFillingNs : kCheckNs;
   return nanoseconds(
-      std::clamp<std::int64_t>(std::min(next_edge_ - now.wall, next_check_ - now.monotonic), 1000, kCheckNs));
+      std::clamp<std::int64_t>(std::min(next_edge_ - now.wall, next_check_ - now.monotonic), 1000, longest));
 }
 
 Result<void> Ebpf::run(Output& output) {
   while (!output.stopping()) {
     look_after();
+    if (!readout_->active()) {
+      auto going = readout_->drain_ended(output);
+      if (!going) return going.error();
+      if (!*going) return {};
+    }
     if (!readout_->active() && due()) {
       cuts_step_ = step_ != 0;
       readout_->begin();

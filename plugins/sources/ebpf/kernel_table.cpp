@@ -57,6 +57,7 @@ void KernelTable::Ring::operator()(ring_buffer* ring) const noexcept {
 KernelTable::KernelTable(SkeletonPtr skeleton, const TableOptions& options)
     : skeleton_(std::move(skeleton)),
       entries_(options.entries),
+      filling_(options.filling()),
       ring_bytes_(std::bit_ceil(options.ring_bytes)),
       per_cpu_(static_cast<std::size_t>(libbpf_num_possible_cpus())),
       reasons_per_cpu_(per_cpu_.size()) {}
@@ -70,7 +71,7 @@ Result<void> KernelTable::configure(flow_bpf& skeleton, const TableOptions& opti
   skeleton.rodata->table_entries = options.entries;
   skeleton.rodata->bucket_mask = buckets - 1;
   skeleton.rodata->open_tunnels = options.open_geneve ? FFFA_OPEN_GENEVE : 0;
-  skeleton.rodata->end_events = 0;  // every pass looks at every entry
+  skeleton.rodata->tell_ends_from = options.filling();
   std::random_device random;
   for (auto& seed : skeleton.rodata->hash_seed) seed = random();
   const std::array<std::pair<bpf_map*, std::uint64_t>, 4> sizes = {{

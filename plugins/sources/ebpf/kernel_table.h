@@ -22,6 +22,10 @@ struct TableOptions {
   std::uint32_t entries = 0;
   std::uint64_t ring_bytes = 0;  // rounded up to a power of two
   bool open_geneve = true;
+
+  // From so many entries on the table counts as filling: the ring buffer then carries ends of connections too. Those
+  // that ended before keep their entries until the next pass, so it begins well before the table is full.
+  std::uint32_t filling() const noexcept { return entries / 8; }
 };
 
 // Loaded once, whatever the number of interfaces. Not thread-safe. Everything in the kernel goes when this goes:
@@ -40,6 +44,8 @@ class KernelTable {
 
   // Entries from here on were never in use.
   std::uint32_t entries_touched() const noexcept;
+  // The table has been filling: ends of connections come through the ring buffer, without making it readable.
+  bool tells_ends() const noexcept { return entries_touched() >= filling_; }
 
   // What one run of the read-out program found. `records` is valid until the next run.
   struct Drained {
@@ -90,6 +96,7 @@ class KernelTable {
   };
   RingReader reader_;  // of the read_ring() under way
   std::uint32_t entries_;
+  std::uint32_t filling_;
   std::uint64_t ring_bytes_;
   const fffa_drain_record* records_ = nullptr;
   std::vector<fffa_interface_counters> per_cpu_;  // room for one look-up

@@ -13,6 +13,10 @@ constexpr std::size_t kBatchRecords = 4096;
 constexpr std::size_t kOverflowFlows = 65536;
 constexpr std::uint64_t kLingerNs = 1'000'000'000;        // a closed connection's last ACKs come within this time
 constexpr std::uint64_t kCrowdedIdleNs = 10'000'000'000;  // in place of table_timeout, while the table is nearly full
+// While the table is filling, a closed connection makes room earlier: its last packet is this long ago, which is looked
+// at this long after the end.
+constexpr std::uint64_t kFillingLingerNs = 500'000'000;
+constexpr std::uint64_t kEndedNs = 750'000'000;
 constexpr int kBusyTries = 5;
 
 Volume volume(const fffa_count (&sides)[2]) {
@@ -50,10 +54,16 @@ Readout::Readout(const Config& config, StageContext& context, KernelTable& table
       overflow_(kOverflowFlows),
       idle_ns_(static_cast<std::uint64_t>(config.table_timeout.count())) {}
 
+void Readout::take(const fffa_event& event) {
+  if (event.type == FFFA_EVENT_PACKET) overflow_.add(event);
+  // what is forgotten here, a pass will find
+  if (event.type == FFFA_EVENT_END && ended_.size() < table_.entries()) ended_.push_back({event.time_ns, event.index});
+}
+
 void Readout::read_ring() {
   if (overflow_.full()) return;
   table_.read_ring(table_.ring_capacity(), [&](const fffa_event& event) {
-    if (event.type == FFFA_EVENT_PACKET) overflow_.add(event);
+    take(event);
     return !overflow_.full();
   });
 }
@@ -74,14 +84,10 @@ void Readout::append(const fffa_drain_record& record) {
   append_records(record, origin_, clock_, batch_.records);
 }
 
-Result<void> Readout::drain_chunk() {
-  fffa_drain_request request{};
+Result<fffa_drain_result> Readout::drain(fffa_drain_request request, std::span<const std::uint32_t> list) {
   request.idle_ns = idle_ns_;
-  request.linger_ns = kLingerNs;
-  request.start = next_;
-  request.count = std::min<std::uint32_t>(end_ - next_, FFFA_DRAIN_CHUNK);
   for (int tries = 0;; ++tries) {
-    auto drained = table_.drain(request);
+    auto drained = table_.drain(request, list);
     if (!drained) return drained.error();
     for (const auto& record : drained->records) {
       if (overflow_.empty()) {
@@ -92,15 +98,38 @@ Result<void> Readout::drain_chunk() {
       overflow_.fold_into(whole);
       append(whole);
     }
-    if (drained->result.busy == 0 || tries == kBusyTries) {
-      complete_ = complete_ && drained->result.busy == 0;
-      in_use_ += drained->result.in_use;
-      break;
-    }
+    if (drained->result.busy == 0 || tries == kBusyTries) return drained->result;
     ::sched_yield();  // somebody was interrupted while he held an entry: once more, the others have nothing to say now
   }
+}
+
+Result<void> Readout::drain_chunk() {
+  fffa_drain_request request{};
+  request.linger_ns = kLingerNs;
+  request.start = next_;
+  request.count = std::min<std::uint32_t>(end_ - next_, FFFA_DRAIN_CHUNK);
+  auto result = drain(request);
+  if (!result) return result.error();
+  complete_ = complete_ && result->busy == 0;
+  in_use_ += result->in_use;
   next_ += request.count;
   return {};
+}
+
+Result<bool> Readout::drain_ended(Output& output) {
+  const auto now = static_cast<std::uint64_t>(read_clocks().monotonic);
+  while (batch_.size() < kBatchRecords) {
+    list_.clear();
+    while (!ended_.empty() && list_.size() < FFFA_DRAIN_CHUNK && ended_.front().time_ns + kEndedNs <= now) {
+      list_.push_back(ended_.front().index);
+      ended_.pop_front();
+    }
+    if (list_.empty()) break;
+    fffa_drain_request request{};
+    request.linger_ns = kFillingLingerNs;
+    if (auto result = drain(request, list_); !result) return result.error();
+  }
+  return batch_.size() < kBatchRecords || !output.ready() || emit(output);
 }
 
 Result<bool> Readout::step(Output& output) {
@@ -126,7 +155,7 @@ void Readout::take_overflow(Output& output) {
   std::size_t left = table_.ring_capacity();
   do {
     const std::size_t got = table_.read_ring(left, [&](const fffa_event& event) {
-      if (event.type == FFFA_EVENT_PACKET) overflow_.add(event);
+      take(event);
       return !overflow_.full();
     });
     left -= std::min(left, got);

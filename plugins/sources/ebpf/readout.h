@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
+#include <span>
+#include <vector>
 
 #include "config.h"
 #include "fffa/context.h"
@@ -27,6 +30,10 @@ class Readout {
   // run is abandoned.
   Result<bool> step(Output& output);
 
+  // Between passes: reads out connections that ended a while ago, so that a filling table has room again. May emit.
+  // False: the run is abandoned.
+  Result<bool> drain_ended(Output& output);
+
   // Merges what is in the ring buffer, as far as there is room.
   void read_ring();
   // The ring buffer has more than there is room for: it waits until a pass has made some.
@@ -37,7 +44,9 @@ class Readout {
   void adopt_clock(ClockPair now) noexcept { clock_.adopt(now); }
 
  private:
+  void take(const fffa_event& event);
   Result<void> drain_chunk();
+  Result<fffa_drain_result> drain(fffa_drain_request request, std::span<const std::uint32_t> list = {});
   bool finish(Output& output);
   bool emit(Output& output);
   void append(const fffa_drain_record& record);
@@ -53,6 +62,12 @@ class Readout {
   WallClock clock_;
   Overflow overflow_;
   Batch batch_;
+  struct Ended {
+    std::uint64_t time_ns = 0;
+    std::uint32_t index = 0;
+  };
+  std::deque<Ended> ended_;  // about in order of time; an entry may be another flow's by now
+  std::vector<std::uint32_t> list_;
 
   bool active_ = false;
   bool abandoned_ = false;
