@@ -31,6 +31,9 @@ class Program {
   Program() {
     app_.set_version_flag("--version", std::string("fffa ") + FFFA_VERSION);
     app_.require_subcommand(1);
+    app_.footer(
+        "Exit codes: 0 all is well, 1 a stage could not be built or started, or failed, 2 command line or\n"
+        "configuration, 3 a privilege, a permission or a kernel feature is missing, 4 data was lost.");
     app_.fallthrough();  // what every command takes may stand behind it
     app_.add_option("--plugin-path", common_.plugin_path, "Look for plugins in this folder first; may be repeated")
         ->option_text("DIR")
@@ -129,7 +132,7 @@ int run_cli(int argc, const char* const* argv) noexcept try {
   return static_cast<int>(program.run(argc, argv));
 } catch (const std::exception& error) {
   std::fprintf(stderr, "fffa: internal error: %s\n", error.what());
-  return static_cast<int>(ExitCode::usage);
+  return static_cast<int>(ExitCode::failed);
 }
 
 }  // namespace fffa::core

@@ -7,6 +7,7 @@ namespace fffa::core {
 // What the process ends with.
 enum class ExitCode : int {
   ok = 0,
+  failed = 1,       // a stage could not be built or started, or failed; or an error of fffa itself
   usage = 2,        // wrong command line or configuration: nothing was started
   unavailable = 3,  // a privilege or a kernel feature is missing
   data_lost = 4,    // the run ended, and something that was taken in was not delivered

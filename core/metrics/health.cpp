@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "health.h"
 
-#include <cstdio>
+#include <nlohmann/json.hpp>
 
 namespace fffa::core {
 
@@ -38,20 +38,7 @@ HttpResponse Health::readyz() const {
 }
 
 std::string json_quote(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
-      char escaped[8];
-      std::snprintf(escaped, sizeof escaped, "\\u%04x", static_cast<unsigned>(static_cast<unsigned char>(c)));
-      out += escaped;
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
+  return nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 }  // namespace fffa::core

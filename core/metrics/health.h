@@ -32,7 +32,7 @@ class Health {
   std::atomic<bool> ready_{false};
 };
 
-// `text` as a JSON string, quotes included. Bytes that are not UTF-8 go through unchanged.
+// `text` as a JSON string, quotes included. What is not UTF-8 becomes U+FFFD.
 std::string json_quote(std::string_view text);
 
 }  // namespace fffa::core

@@ -45,6 +45,11 @@ TEST(Registry, RefusesWhatPrometheusDoesNotAllow) {
   EXPECT_THROW(registry.counter("b", "", {{"0x", ""}}), std::invalid_argument);
 }
 
+TEST(Health, QuotesAreValidJsonWhateverTheText) {
+  EXPECT_EQ(json_quote("a\"b\\\n\x01"), R"("a\"b\\\n\u0001")");
+  EXPECT_EQ(json_quote("caf\xc3\xa9 \xff\xc3."), "\"caf\xc3\xa9 \xef\xbf\xbd\xef\xbf\xbd.\"");
+}
+
 TEST(Health, ListsWhatIsDegraded) {
   Health health;
   EXPECT_EQ(health.healthz().body, "{\"status\":\"ok\",\"degraded\":[]}\n");
@@ -52,7 +57,7 @@ TEST(Health, ListsWhatIsDegraded) {
   health.degrade("logs", "write: \"x\"\n");
   health.set_ready(true);
   EXPECT_EQ(health.healthz().body,
-            "{\"status\":\"degraded\",\"degraded\":[{\"stage\":\"logs\",\"reason\":\"write: \\\"x\\\"\\u000a\"}]}\n");
+            "{\"status\":\"degraded\",\"degraded\":[{\"stage\":\"logs\",\"reason\":\"write: \\\"x\\\"\\n\"}]}\n");
   EXPECT_EQ(health.healthz().status, 200);
   EXPECT_EQ(health.readyz().status, 200);
   health.recover("logs");

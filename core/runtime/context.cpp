@@ -2,6 +2,7 @@
 #include "context.h"
 
 #include <stdexcept>
+#include <system_error>
 
 namespace fffa::core {
 
@@ -56,8 +57,12 @@ void Background::open() {
 
 void Background::start_if_needed() {
   if (!opened_ || closed_ || waiting_.empty() || thread_.joinable()) return;
-  ended_ = false;
-  thread_ = std::thread([this] { loop(); });
+  try {
+    thread_ = std::thread([this] { loop(); });  // waits for mutex_
+    ended_ = false;
+  } catch (const std::system_error& error) {
+    report_(std::string("no thread for background work, it waits: ") + error.what());
+  }
 }
 
 void Background::loop() {

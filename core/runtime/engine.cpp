@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -52,16 +53,21 @@ int Engine::failed(const std::string& message, const Error& error) {
 }
 
 int Engine::run() {
-  if (options_.handle_signals) {
-    signals_ = std::make_unique<Signals>(Signals::Handlers{
-        [this] { stop(); }, [this] { request_reload(); },
-        [this] { say(LogLevel::error, "second signal: leaving at once, what is not delivered is lost"); }});
+  try {
+    if (options_.handle_signals) {
+      signals_ = std::make_unique<Signals>(Signals::Handlers{
+          [this] { stop(); }, [this] { request_reload(); },
+          [this] { say(LogLevel::error, "second signal: leaving at once, what is not delivered is lost"); }});
+    }
+    if (const auto bound = listen(); !bound) return failed("metrics", bound.error());
+    if (const int code = build()) return finish(code);
+    if (const int code = start_sources()) return finish(code);
+    start_rest();
+    loop();
+  } catch (const std::system_error& error) {  // no more threads or descriptors
+    say(LogLevel::error, std::string("out of resources: ") + error.what());
+    return finish(kExitFailed);
   }
-  if (const auto bound = listen(); !bound) return failed("metrics", bound.error());
-  if (const int code = build()) return finish(code);
-  if (const int code = start_sources()) return finish(code);
-  start_rest();
-  loop();
   return finish(kExitOk);
 }
 
@@ -158,7 +164,7 @@ void Engine::loop() {
       services_->stopping = true;
       graph_.each<SourceNode>([](SourceNode& source) {
         source.wake();
-        source.end_without_stage();
+        source.end_without_run();
       });
       deadline = now + graph_.pipeline.settings.shutdown_timeout;
     }
@@ -214,12 +220,15 @@ void Engine::handle_reload() {
   reloads_done_ = requested;
 }
 
-// Stages that a failed reload could not bring back. Sinks see to themselves.
+// Stages that a failed reload could not bring back, or that ended on it. Sinks see to themselves.
 void Engine::rebuild_broken() {
   for (const auto& node : graph_.nodes) {
-    const bool over = node->spec().kind == StageKind::source ? services_->stopping.load() : node->ended();
-    if (node->built() || over || is_sink(node->spec().kind)) continue;
     auto* source = dynamic_cast<SourceNode*>(node.get());
+    if (source && source->retired() && !services_->stopping && source->join(1s))
+      source->exclusively(1s, [&] { static_cast<void>(source->demolish(1s)); });
+    const bool over = source ? services_->stopping.load() : node->ended();
+    if (node->built() || over || is_sink(node->spec().kind)) continue;
+    node->count_rebuild();
     Result<void> result;
     node->exclusively(1s, [&] { result = node->build(); });
     if (result && node->built() && source) result = source->relaunch(privilege_hook(), 1s);
@@ -275,7 +284,7 @@ int Engine::finish(int code) {
     for (const auto& node : graph_.nodes) left_behind_ = !node->demolish(options_.tuning.leave_behind) || left_behind_;
   }
   if (!started) return code;
-  if (!complete || close_failed_) return kExitLost;
+  if (!complete || services_->close_failed) return kExitLost;
   return source_failure;
 }
 
@@ -286,7 +295,6 @@ bool Engine::report_balances() {
     services_->log->write(good ? LogLevel::info : LogLevel::warning, sink, to_string(balance));
     complete = complete && balance.complete();
   }
-  graph_.each<SinkNode>([&](SinkNode& sink) { close_failed_ = close_failed_ || sink.close_failed(); });
   return complete;
 }
 

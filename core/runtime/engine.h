@@ -83,7 +83,6 @@ class Engine {
   std::atomic<unsigned> reloads_requested_{0};
   std::atomic<unsigned> reloads_done_{0};
   bool left_behind_ = false;
-  bool close_failed_ = false;
 
   void say(LogLevel level, const std::string& message) { services_->log->write(level, {}, message); }
   int failed(const std::string& message, const Error& error);

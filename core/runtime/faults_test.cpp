@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Stages that fail, throw, block and never come back.
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -8,9 +9,11 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 #include "engine.h"
 #include "fake_stages.h"
+#include "fffa/plugin.h"
 
 namespace fffa::core {
 namespace {
@@ -67,6 +70,73 @@ TEST(Faults, ARejectedBatchIsHeldUntilTheSinkTakesIt) {
   EXPECT_EQ(got, (std::vector<std::int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
   EXPECT_EQ(rig.log->count("not authorised"), 1u);
   EXPECT_EQ(rig.log->count("delivers again"), 1u);
+}
+
+TEST(Faults, AfterADroppedBatchTheSinkRecovers) {
+  Rig rig;
+  rig.source("in", emits(4));
+  std::atomic<int> calls = 0;
+  std::atomic<bool> go_on{false};
+  rig.sink("out",
+           [&](const Batch& batch) -> Result<void> {
+             if (batch.empty()) return {};
+             if (++calls % 2 == 1) return reject("not mine");
+             while (calls == 4 && !go_on) std::this_thread::sleep_for(1ms);
+             return {};
+           },
+           {"in"})
+      .on_reject = OnReject::drop;
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return calls == 4; }));
+  EXPECT_TRUE(rig.engine->health().degraded().contains("out"));
+  EXPECT_EQ(rig.log->count("out: not mine"), 1u) << rig.log->all();
+  go_on = true;
+  EXPECT_TRUE(eventually([&] { return !rig.engine->health().degraded().contains("out"); }));
+  EXPECT_EQ(rig.wait(), kExitLost);
+}
+
+// Completes the end of input from a timer that then throws: close() is what comes next.
+struct TickingSink : FakeAsyncSink {
+  static inline std::atomic<int> closes{0};
+  std::optional<Completion> last;
+  bool pending = false;
+  std::unique_ptr<Timer> timer;
+  explicit TickingSink(StageContext& context) {
+    on_write = [this](std::shared_ptr<const Batch> batch, Completion completion) {
+      if (batch->watermark != kEndOfInput) return completion.done();
+      last = std::move(completion);
+      pending = true;
+    };
+    timer = context.every(1ms, [this] {
+      if (!std::exchange(pending, false)) return;
+      last->done();
+      throw std::runtime_error("boom");
+    });
+  }
+  Result<void> close() override {
+    ++closes;
+    return {};
+  }
+};
+
+TEST(Faults, ASinkWhoseTimerThrowsIsClosedAllTheSame) {
+  Rig rig;
+  rig.source("in", emits(4));
+  auto type = *stage_type(StageKind::async_sink);
+  type.create = [](const ConfigNode& config, StageContext& context) noexcept {
+    return detail::create_guarded(
+        StageKind::async_sink,
+        [](const ConfigNode&, StageContext& its) -> std::unique_ptr<Stage> {
+          return std::make_unique<TickingSink>(its);
+        },
+        config, context);
+  };
+  rig.add("out", StageKind::async_sink, {}, {"in"}).stage_type = &type;
+  TickingSink::closes = 0;
+  EXPECT_EQ(rig.run(), kExitLost) << rig.log->all();
+  EXPECT_EQ(TickingSink::closes, 1);
+  EXPECT_EQ(rig.log->count("out: close: a timer threw: boom"), 1u) << rig.log->all();
+  EXPECT_EQ(rig.engine->balances().at("out").delivered.records, 4);
 }
 
 TEST(Faults, AFatalSinkIsClosedAndRebuiltAndItsBatchKept) {
@@ -450,6 +520,21 @@ std::string wait_for_file(const std::string& path) {
   });
   return text;
 }
+
+#if !defined(__SANITIZE_THREAD__)  // it needs threads itself
+TEST(Faults, WithoutThreadsTheRunEndsWithOne) {
+  const auto body = [] {
+    const rlimit none{0, 0};  // root may make threads all the same
+    if (setrlimit(RLIMIT_NPROC, &none) != 0 || (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0)) return 99;
+    Rig rig;
+    rig.source("in", emits(1));
+    rig.sink("out", swallow, {"in"});
+    const int code = rig.run();
+    return rig.log->count("make a thread") == 1 ? code : 98;
+  };
+  EXPECT_EQ(in_child(body, [](pid_t) {}), kExitFailed);
+}
+#endif
 
 TEST(Faults, SigtermStopsAndPrivilegesAreDropped) {
   const std::string file = testing::TempDir() + "fffa_runtime_status." + std::to_string(getpid());

@@ -47,10 +47,12 @@ void wire(const Graph& graph, const std::vector<const Node*>& fresh) {
       bool made = false;
       auto edge = edge_for(input, from->id(), there, made);
       outputs[input.from].push_back({graph.nodes[i], edge});
-      if (made && from->ended()) ends.push_back({graph.nodes[i], edge});
+      if (made && from->sent_end()) ends.push_back({graph.nodes[i], edge});
       inputs.push_back({std::move(edge), from, std::find(fresh.begin(), fresh.end(), from.get()) != fresh.end()});
     }
-    graph.nodes[i]->set_inputs(std::move(inputs));
+    // A reload may take the last input that was still alive.
+    if (graph.nodes[i]->set_inputs(std::move(inputs)))
+      ends.push_back({graph.nodes[i], graph.nodes[i]->inputs().front()});
   }
   for (std::size_t i = 0; i < graph.nodes.size(); ++i) graph.nodes[i]->set_outputs(std::move(outputs[i]));
   for (const auto& [node, edge] : ends) {

@@ -38,7 +38,8 @@ struct Graph {
 bool is_sink(StageKind kind) noexcept;
 std::shared_ptr<Node> make_node(StageSpec spec, std::shared_ptr<Services> services);
 // Connects the nodes as the pipeline says. Edges that were there stay, with what is queued; a new edge from a node that
-// has ended brings its end. `fresh` producers begin anew. Nothing flows meanwhile.
+// has ended brings its end, and so does the loss of the last input that had not. `fresh` producers begin anew. Nothing
+// flows meanwhile.
 void wire(const Graph& graph, const std::vector<const Node*>& fresh = {});
 
 // The balances over the life of the run, through changes of the graph. Not thread-safe.

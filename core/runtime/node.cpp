@@ -88,6 +88,13 @@ bool Node::demolish(std::chrono::nanoseconds limit) {
   return true;
 }
 
+void Node::count_rebuild() {
+  services_->metrics
+      .counter("fffa_stage_rebuilds_total", "Times the stage was built again after an error",
+               {{"stage", id()}, {"type", spec_.type}})
+      .add();
+}
+
 void Node::respec(StageSpec spec) {
   spec_ = std::move(spec);
 }
@@ -104,8 +111,13 @@ void Node::set_outputs(std::vector<Target> outputs) {
   outputs_ = std::move(outputs);
 }
 
-void Node::set_inputs(std::vector<Input> inputs) {
+bool Node::set_inputs(std::vector<Input> inputs) {
+  const auto all_ended = [this] {
+    return !inputs_.empty() &&
+           std::all_of(inputs_.begin(), inputs_.end(), [](const auto& edge) { return edge->ended; });
+  };
   const std::lock_guard lock(inbox_mutex_);
+  const bool before = all_ended();
   for (const auto& edge : inputs_) edge->detached = true;
   inputs_.clear();
   for (auto& [edge, from, fresh] : inputs) {
@@ -117,6 +129,7 @@ void Node::set_inputs(std::vector<Input> inputs) {
     }
     inputs_.push_back(std::move(edge));
   }
+  return !before && all_ended();
 }
 
 std::vector<EdgePtr> Node::inputs() const {

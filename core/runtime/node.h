@@ -37,6 +37,7 @@ class Node : public std::enable_shared_from_this<Node> {
   // Ends the stage's life, under the gate. False: its background work does not end; the stage is left behind, not
   // destroyed.
   bool demolish(std::chrono::nanoseconds limit);
+  void count_rebuild();
   void respec(StageSpec spec);  // what build() makes next; under the gate
   virtual void wake() = 0;      // something has changed: room, a message, a task. Any thread
   // Waits for its thread, if it has one. False if it did not end by `limit`.
@@ -55,13 +56,16 @@ class Node : public std::enable_shared_from_this<Node> {
     std::weak_ptr<Node> from;
     bool fresh = false;  // its producer begins anew: an end that came before does not count
   };
-  void set_inputs(std::vector<Input> inputs);
+  // True: all these inputs have ended before, and no message of theirs will bring the end: push one.
+  [[nodiscard]] bool set_inputs(std::vector<Input> inputs);
   std::vector<EdgePtr> inputs() const;
 
   // --- what others may ask, any thread
   const StageSpec& spec() const noexcept { return spec_; }
   const std::string& id() const noexcept { return spec_.id; }
   bool ended() const noexcept { return finished_.load(); }  // it has seen its last batch, and passed on what came of it
+  // What comes after it has learnt, or will from what is on its way, that this input has ended.
+  virtual bool sent_end() const noexcept { return ended(); }
   bool idle() const noexcept { return pending_.load() == 0; }
   bool built() const noexcept { return built_.load(); }
   TimeNs watermark() const noexcept { return watermark_.load(); }

@@ -81,14 +81,15 @@ Pool::Pool() : impl_(std::make_unique<Impl>()) {}
 Pool::~Pool() = default;
 
 void Pool::start(std::size_t threads) {
-  impl_->running = std::max<std::size_t>(threads, 1);
-  for (std::size_t i = 0; i < impl_->running; ++i) {
+  for (std::size_t i = 0; i < std::max<std::size_t>(threads, 1); ++i) {
+    const std::lock_guard making(impl_->mutex);  // counts those that were made: making one may throw
     impl_->threads.emplace_back([impl = impl_.get()] {
       impl->io.run();
       const std::lock_guard lock(impl->mutex);
       --impl->running;
       impl->ended.notify_all();
     });
+    ++impl_->running;
   }
 }
 

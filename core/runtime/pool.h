@@ -24,6 +24,7 @@ class Pool {
   Pool& operator=(const Pool&) = delete;
 
   // Nothing runs before start(): privileges are dropped in between, and threads inherit them.
+  // Throws std::system_error where a thread cannot be made; stop() ends those that were.
   void start(std::size_t threads);
   std::shared_ptr<Strand> make_strand();
   // Calls `tick` every `period` on a thread of the pool until the handle is gone; at most one more call may be under

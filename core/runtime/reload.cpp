@@ -36,6 +36,20 @@ bool wait_until(std::chrono::nanoseconds limit, Done done) {
   return true;
 }
 
+bool all_over(const StageSpec& spec, const std::vector<bool>& over) {
+  return std::all_of(spec.inputs.begin(), spec.inputs.end(), [&](const Edge& input) { return over[input.from]; });
+}
+
+// Which stages have ended, or will by what is on its way already. Sources are paused, so it stays like this.
+std::vector<bool> ends_of(const Graph& graph) {
+  std::vector<bool> over;
+  for (const auto& node : graph.nodes) {
+    const bool is_source = node->spec().kind == StageKind::source;
+    over.push_back(node->sent_end() || (!is_source && all_over(graph.pipeline.stages[over.size()], over)));
+  }
+  return over;
+}
+
 }  // namespace
 
 bool same_stage(const Pipeline& a, std::size_t i, const Pipeline& b, std::size_t j) {
@@ -53,6 +67,8 @@ void Reload::plan(Pipeline pipeline) {
   next.pipeline = std::move(pipeline);
   std::vector<bool> taken(graph.nodes.size(), false);
   const auto& old = graph.pipeline.stages;
+  const auto over = ends_of(graph);
+  std::vector<bool> over_next;
   for (std::size_t j = 0; j < next.pipeline.stages.size(); ++j) {
     const auto& spec = next.pipeline.stages[j];
     const auto at = std::find_if(old.begin(), old.end(), [&](const StageSpec& s) {
@@ -60,8 +76,10 @@ void Reload::plan(Pipeline pipeline) {
     });
     const auto i = static_cast<std::size_t>(at - old.begin());
     const bool same = at != old.end() && same_stage(graph.pipeline, i, next.pipeline, j);
-    // A node that has ended goes on ended or not at all.
-    if (at == old.end() || (!same && graph.nodes[i]->ended() && spec.kind != StageKind::source)) {
+    const bool is_source = spec.kind == StageKind::source;
+    over_next.push_back(is_source ? same && over[i] : all_over(spec, over_next));
+    // A node that has ended goes on ended, or a new one takes its place: what is to come would wait in its inbox.
+    if (at == old.end() || (!is_source && over[i] && !(same && over_next.back()))) {
       next.nodes.push_back(make_node(spec, services));
       steps.push_back({next.nodes.back(), {}, spec, false, true, false});
       continue;
@@ -84,13 +102,14 @@ Result<std::string> Reload::run(Pipeline pipeline) {
   if (before.threads != pipeline.settings.threads || before.metrics_listen != pipeline.settings.metrics_listen) {
     services->log->write(LogLevel::warning, {}, "`threads` and `metrics.listen` change at the next start only");
   }
+  graph.each<SourceNode>([](SourceNode& source) { source.pause(true); });
   plan(std::move(pipeline));
   if (steps.empty()) {
+    graph.each<SourceNode>([](SourceNode& source) { source.pause(false); });
     const std::lock_guard lock(mutex);
     graph.pipeline = std::move(next.pipeline);
     return std::string("no stage has changed");
   }
-  graph.each<SourceNode>([](SourceNode& source) { source.pause(true); });
   auto result = take_down();
   if (result) result = bring_up();
   if (!result) {
@@ -207,7 +226,7 @@ void Reload::commit() {
                            "removed: " + to_string(ledger.balances().at(step.before.id)));
     services->health.recover(step.before.id);
     step.node->set_outputs({});
-    step.node->set_inputs({});
+    static_cast<void>(step.node->set_inputs({}));
     if (auto* sink = dynamic_cast<SinkNode*>(step.node.get())) {
       sink->leave();
       sink->join(kBackgroundLimit);
@@ -245,7 +264,7 @@ void Reload::restore() {
       step.node->exclusively(kBackgroundLimit, [&] { static_cast<void>(step.node->demolish(kBackgroundLimit)); });
   }
   for (auto at = steps.rbegin(); at != steps.rend(); ++at) {
-    if (at->added || !at->down) continue;
+    if (at->added || !at->down || (at->before.kind != StageKind::source && at->node->ended())) continue;
     Result<void> result;
     const bool free = at->node->exclusively(kBackgroundLimit, [&] {
       {

@@ -41,7 +41,7 @@ struct Reload {
   Result<std::string> run(Pipeline pipeline);
 
  private:
-  void plan(Pipeline pipeline);
+  void plan(Pipeline pipeline);  // sources are paused
   Result<void> come_to_rest();
   Result<void> take_down();
   Result<void> take_down_sink(Step& step);

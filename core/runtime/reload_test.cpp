@@ -141,6 +141,26 @@ struct ReloadTest : testing::Test {
     for (const auto& [id, balance] : rig.engine->balances())
       EXPECT_TRUE(balance.unaccounted().empty() && balance.complete()) << id << ": " << to_string(balance);
   }
+  // The source from now on, as `change` leaves it.
+  void change_source(std::function<void(FakeSource&)> change) {
+    factories()["in"] = [make = factories().at("in"), change = std::move(change)](StageContext& context,
+                                                                                  const ConfigNode& config) {
+      auto stage = make(context, config);
+      change(static_cast<FakeSource&>(*stage));
+      return stage;
+    };
+  }
+  void break_source(std::atomic<bool>& start_fails) {
+    change_source([&](FakeSource& source) {
+      source.on_start = [&]() -> Result<void> { return start_fails ? Result<void>(fail("no start")) : Result<void>{}; };
+    });
+    begin();
+    start_fails = true;
+    rig.reload(with("in", "2"));
+    EXPECT_EQ(rig.log->count("in: the old stage cannot be built again, it is tried again: no start"), 1u)
+        << rig.log->all();
+    EXPECT_TRUE(rig.engine->health().degraded().contains("in"));
+  }
   Pipeline with(const std::string& id, const std::string& value) {
     Pipeline next = rig.pipeline;
     next.stages[rig.index(id)].options = options(value);
@@ -220,6 +240,138 @@ TEST_F(ReloadTest, WhatCannotBeRebuiltEitherIsTriedAgain) {
   ASSERT_TRUE(eventually([this] { return enrichers == 2; }, 20s));
   more();
   end();
+}
+
+TEST_F(ReloadTest, ASourceThatDoesNotStartAgainIsTriedAgain) {
+  std::atomic<bool> start_fails{false};
+  break_source(start_fails);
+  start_fails = false;
+  more();
+  EXPECT_FALSE(rig.engine->health().degraded().contains("in"));
+  EXPECT_NE(rig.engine->metrics().text().find("fffa_stage_rebuilds_total{stage=\"in\""), std::string::npos);
+  end();
+}
+
+TEST_F(ReloadTest, AStopWhileASourceIsBrokenPutsOutWhatAggregatorsHold) {
+  std::atomic<bool> start_fails{false};
+  break_source(start_fails);
+  end(kExitFailed);
+}
+
+TEST_F(ReloadTest, ASourceThatStopsTooLateIsBuiltAgain) {
+  rig.pipeline.settings.shutdown_timeout = 300ms;
+  std::atomic<bool> slow{true};
+  change_source([&](FakeSource& source) {
+    source.on_run = [&slow, run = source.on_run](Output& out) {
+      auto result = run(out);
+      if (slow) std::this_thread::sleep_for(800ms);
+      return result;
+    };
+  });
+  begin();
+  rig.reload(with("in", "2"));
+  slow = false;
+  EXPECT_EQ(rig.log->count("in (fake) does not stop"), 1u) << rig.log->all();
+  more();
+  end();
+}
+
+TEST_F(ReloadTest, TheLossOfTheLastLiveInputEndsTheRun) {
+  Rig two;
+  two.can_reload();
+  std::atomic<int> written{0};
+  std::atomic<bool> closed{false};
+  two.source("replay", [](Output& out) {
+    out.emit(batch_of(1));
+    return Result<void>{};
+  });
+  two.source("live", [](Output& out) {
+    while (out.wait(1ms)) {
+    }
+    return Result<void>{};
+  });
+  two.add("hold", StageKind::aggregator,
+          [this](StageContext&, const ConfigNode&) { return std::make_unique<Holder>(holders); }, {"replay", "live"});
+  two.add("out", StageKind::sink,
+          [&](StageContext&, const ConfigNode&) {
+            auto sink = std::make_unique<FakeSink>();
+            sink->on_write = [&](const Batch& batch) {
+              written += static_cast<int>(batch.size());
+              return Result<void>{};
+            };
+            sink->on_close = [&] {
+              closed = true;
+              return Result<void>{};
+            };
+            return sink;
+          },
+          {"hold"});
+  two.start();
+  std::this_thread::sleep_for(100ms);  // the end of the replay is taken
+  Pipeline next = two.pipeline;
+  next.stages.erase(next.stages.begin() + 1);
+  next.stages[1].inputs.pop_back();
+  next.stages[2].inputs[0].from = 1;
+  two.reload(next);
+  EXPECT_TRUE(eventually([&] { return closed.load(); })) << two.log->all();
+  EXPECT_EQ(two.wait(), kExitOk) << two.log->all();
+  EXPECT_EQ(written, 1);
+}
+
+TEST_F(ReloadTest, ASourceThatBeginsAnewIsReadWhereTheOldOnesReadersHaveEnded) {
+  Rig two;
+  two.can_reload();
+  std::atomic<int> written{0}, closed{0};
+  two.source("replay", [](Output& out) {
+    out.emit(batch_of(1));
+    return Result<void>{};
+  });
+  two.source("live", [](Output& out) {
+    while (out.wait(1ms)) {
+    }
+    return Result<void>{};
+  });
+  two.enricher("pass", [](Batch&) { return Result<void>{}; }, {"replay"});
+  two.add("out", StageKind::sink,
+          [&](StageContext&, const ConfigNode&) {
+            auto sink = std::make_unique<FakeSink>();
+            sink->on_write = [&](const Batch& batch) {
+              written += static_cast<int>(batch.size());
+              return Result<void>{};
+            };
+            sink->on_close = [&] {
+              ++closed;
+              return Result<void>{};
+            };
+            return sink;
+          },
+          {"pass"});
+  two.sink("other", [](const Batch&) { return Result<void>{}; }, {"live"});
+  two.start();
+  ASSERT_TRUE(eventually([&] { return closed == 1; }));
+  Pipeline next = two.pipeline;
+  next.stages[0].options = options("2");
+  two.reload(next);
+  EXPECT_TRUE(eventually([&] { return closed == 2; })) << two.log->all();
+  EXPECT_EQ(written, 2);
+  EXPECT_EQ(two.stop(), kExitOk) << two.log->all();
+  EXPECT_TRUE(two.engine->balances().at("out").complete());
+}
+
+TEST_F(ReloadTest, ARemovedSinkThatCannotBeClosedIsALoss) {
+  Pipeline without = rig.pipeline;
+  rig.add("extra", StageKind::sink,
+          [](StageContext&, const ConfigNode&) {
+            auto sink = std::make_unique<FakeSink>();
+            sink->on_write = [](const Batch&) { return Result<void>{}; };
+            sink->on_close = []() -> Result<void> { return fail("disk full"); };
+            return sink;
+          },
+          {"hold"});
+  begin();
+  rig.reload(without);
+  EXPECT_EQ(rig.log->count("extra: close: disk full"), 1u) << rig.log->all();
+  end(kExitLost);
 }
 
 TEST_F(ReloadTest, StagesComeAndGo) {

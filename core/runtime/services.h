@@ -48,6 +48,7 @@ struct Services {
   std::atomic<std::uint64_t> sequence{1};  // of the next record that leaves
   std::atomic<bool> stopping{false};       // sources end their input
   std::atomic<bool> abandoned{false};      // past the deadline: everything lets go
+  std::atomic<bool> close_failed{false};   // close() of a sink, maybe one that is gone by now
   std::atomic<bool> draining{false};       // a reload empties the graph: edges take more than their capacity
 };
 

@@ -172,7 +172,9 @@ void SinkNode::finished_item(Item item, Result<void> result) {
   sent_.add(item.message.tally);
   records_ -= item.message.cost;
   rebuilds_ = 0;
-  if (!trouble_.empty() && item.tries > 0) {
+  if (std::exchange(given_up_, false)) {
+    recover();  // and trouble_ stays: rejections among deliveries are not said one by one
+  } else if (!trouble_.empty() && item.tries > 0) {
     log().info("delivers again");
     trouble_.clear();
     recover();
@@ -191,6 +193,7 @@ void SinkNode::failed_item(Item item, const Error& error) {
     case Disposition::reject:
       if (spec_.on_reject == OnReject::drop) {
         said(error.message, LogLevel::error, "rejected batches are dropped (on_reject: drop)");
+        given_up_ = true;
         return give_up(item);
       }
       said(error.message, LogLevel::error, "the rejected batch is held until the sink takes it (on_reject: hold)");
@@ -216,6 +219,7 @@ void SinkNode::give_up(Item& item) {
 
 // One line when trouble starts or changes, not one a batch.
 void SinkNode::said(const std::string& trouble, LogLevel level, const std::string& consequence) {
+  given_up_ = false;
   degrade(trouble);
   if (trouble == trouble_) return;
   trouble_ = trouble;
@@ -243,7 +247,10 @@ bool SinkNode::retire(std::chrono::nanoseconds limit) {
   const bool gone = demolish(limit);
   // What the stage did not complete before it went is offered again, by the next one.
   collect();
-  for (auto& [id, item] : in_flight_) waiting_.push_back(std::move(item));
+  for (auto& [id, item] : in_flight_) {
+    ++item.tries;
+    waiting_.push_back(std::move(item));
+  }
   in_flight_.clear();
   retiring_ = false;
   closed_ = false;
@@ -259,10 +266,7 @@ void SinkNode::flush() {
 }
 
 void SinkNode::rebuild() {
-  services_->metrics
-      .counter("fffa_stage_rebuilds_total", "Times the stage was built again after an error",
-               {{"stage", id()}, {"type", spec_.type}})
-      .add();
+  count_rebuild();
   if (const auto result = build(); !result) {
     said("rebuild: " + result.error().message, LogLevel::error, "tried again");
     rebuild_at_ = Monotonic::now() + pause_after(rebuilds_++);
@@ -275,7 +279,7 @@ void SinkNode::close_stage() {
     return blocking() ? static_cast<Sink&>(*stage_).close() : static_cast<AsyncSink&>(*stage_).close();
   });
   if (result) return;
-  close_failed_ = true;
+  services_->close_failed = true;
   errors_->add();
   log().error("close: " + result.error().message);
 }

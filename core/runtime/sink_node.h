@@ -36,7 +36,6 @@ class SinkNode final : public Node {
   // `limit`.
   bool retire(std::chrono::nanoseconds limit);
   void leave();  // ends the thread; the stage is retired
-  bool close_failed() const noexcept { return close_failed_; }
 
  private:
   struct Item {
@@ -58,7 +57,6 @@ class SinkNode final : public Node {
   std::atomic<bool> thread_ended_{true};
   std::atomic<bool> parked_{false};
   std::atomic<bool> leaving_{false};
-  std::atomic<bool> close_failed_{false};
   // --- the thread's, under the gate
   std::map<std::uint64_t, Item> in_flight_;
   std::deque<Item> waiting_;  // to be offered (again)
@@ -70,7 +68,8 @@ class SinkNode final : public Node {
   bool closed_ = false;
   int rebuilds_ = 0;  // in a row
   Monotonic::time_point rebuild_at_{};
-  std::string trouble_;  // what was last said of it in the log; empty: none
+  std::string trouble_;    // what was last said of it in the log; empty: none
+  bool given_up_ = false;  // the batch that was in trouble is dropped: any success ends it
   std::minstd_rand random_{std::random_device{}()};
   Counter& retries_;
 

@@ -2,6 +2,7 @@
 #include "source_node.h"
 
 #include <algorithm>
+#include <system_error>
 
 namespace fffa::core {
 
@@ -15,16 +16,23 @@ SourceNode::~SourceNode() {
 }
 
 void SourceNode::launch(std::function<void()> after_start) {
-  open_context();
-  go_ = retiring_ = thread_ended_ = finished_ = false;
-  end_sent_ = false;
+  go_ = retiring_ = thread_ended_ = finished_ = end_passed_ = saw_stop_ = left_ = false;
+  ending_ = false;
   {
     const std::lock_guard lock(mutex_);
     started_.reset();
     failure_.reset();
     channel_ = std::make_shared<AckChannel>(waker_);  // acknowledgements belong to the stage that emitted
   }
-  thread_ = std::thread([self = shared_from_this(), this, after_start = std::move(after_start)] { main(after_start); });
+  try {
+    thread_ =
+        std::thread([self = shared_from_this(), this, after_start = std::move(after_start)] { main(after_start); });
+  } catch (const std::system_error& error) {
+    const std::lock_guard lock(mutex_);
+    started_ = system_error("make a thread", error.code().value());
+    failure_ = started_->error();
+    thread_ended_ = finished_ = true;
+  }
 }
 
 Result<void> SourceNode::relaunch(const std::function<void()>& after_start, std::chrono::nanoseconds limit) {
@@ -40,9 +48,15 @@ Result<void> SourceNode::relaunch(const std::function<void()>& after_start, std:
   return *result;
 }
 
-void SourceNode::end_without_stage() {
+void SourceNode::end_without_run() {
   const std::lock_guard lock(gate_);
-  if (!built() && !std::exchange(end_sent_, true)) send_end();
+  if (built() && !left_ && !retiring_) return;
+  ending_ = true;
+  pass_end();
+}
+
+void SourceNode::pass_end() {
+  if (!end_passed_.exchange(true)) send_end();
 }
 
 std::optional<Result<void>> SourceNode::started() const {
@@ -94,7 +108,9 @@ Tally SourceNode::seen() const {
 }
 
 void SourceNode::stay() {
+  const std::lock_guard lock(gate_);
   retiring_ = false;
+  left_ = ending_ && !end_passed_;
 }
 
 std::shared_ptr<AckChannel> SourceNode::channel() const {
@@ -105,6 +121,7 @@ std::shared_ptr<AckChannel> SourceNode::channel() const {
 void SourceNode::main(const std::function<void()>& after_start) {
   auto result = guarded("start()", [this] { return static_cast<Source&>(*stage_).start(); });
   if (result && after_start) after_start();
+  if (result) open_context();  // now: its background thread inherits the privileges that are left
   const bool ok = result.ok();
   {
     const std::lock_guard lock(mutex_);
@@ -134,12 +151,16 @@ void SourceNode::run_stage() {
 }
 
 void SourceNode::end_input() {
-  if (std::exchange(end_sent_, true)) return;
+  ending_ = true;
   for (;;) {
     {
       const std::lock_guard lock(gate_);
-      if (retiring_ || services_->abandoned) return;
-      if (!paused_) return send_end();
+      if (end_passed_ || retiring_ || services_->abandoned) return;
+      if (saw_stop_ && !services_->stopping) {
+        left_ = true;
+        return;
+      }
+      if (!paused_) return pass_end();
     }
     waker_->sleep(-1ns);
   }
@@ -161,13 +182,13 @@ void SourceNode::note(const Batch& batch) {
 }
 
 bool SourceNode::may_emit() {
-  return (!paused_ || retiring_) && has_room();
+  return (!paused_ || retiring_) && !end_passed_ && has_room();
 }
 
 bool SourceNode::emit(Batch batch, Acknowledge acknowledge) {
   for (;;) {
     serve();
-    if (services_->abandoned || end_sent_) {
+    if (services_->abandoned || ending_) {
       note(batch);
       lose("shutdown", tally_of(batch));
       return false;
@@ -207,13 +228,20 @@ bool SourceNode::wait(std::chrono::nanoseconds period, int fd) {
   }
 }
 
+bool SourceNode::stopping() const {
+  if (services_->stopping) return true;
+  if (!retiring_) return false;
+  saw_stop_ = true;
+  return true;
+}
+
 bool SourceNode::settle() {
   end_input();
   for (;;) {
     const bool all = unacknowledged() == 0;  // asked before, so that the last one is called back
     serve();
     if (all) return true;
-    if (services_->abandoned || retiring_) return false;  // a successor does not wait for windows to close
+    if (services_->abandoned || retiring_ || left_) return false;  // a successor does not wait for windows to close
     waker_->sleep(-1ns);
   }
 }

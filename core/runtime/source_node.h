@@ -22,8 +22,8 @@ class SourceNode final : public Node, private Output {
   void open() override { launch({}); }
   // launch() of a stage just built, and waits for start(). If that fails, the stage is gone again: built() says no.
   Result<void> relaunch(const std::function<void()>& after_start, std::chrono::nanoseconds limit);
-  // There is no stage, and none will come: what comes after it learns that its input has ended.
-  void end_without_stage();
+  // It does not run, and will not: what comes after it learns that its input has ended. Else nothing happens.
+  void end_without_run();
   // Starts the thread: Source::start(), `after_start` (drops the thread's privileges), then it waits for go().
   void launch(std::function<void()> after_start);
   std::optional<Result<void>> started() const;  // nullopt: not yet
@@ -37,7 +37,13 @@ class SourceNode final : public Node, private Output {
   // Ends this source only, without ending the input of what comes after it: it is rebuilt or removed.
   // What it emitted is not called back any more.
   void retire();
-  void stay();  // takes retire() back: it did not stop in time
+  // Takes retire() back: it did not stop in time. If it has seen stopping(), its run() may end later on: then it is
+  // retired() after all.
+  void stay();
+  bool retired() const noexcept {
+    return left_ && thread_ended_;
+  }  // run() ended on a retire() that was taken back: to be built again
+  bool sent_end() const noexcept override { return end_passed_; }
   void abandon() { channel()->abandon(); }
 
   // What it saw: as it says by InterfaceStatus, else its records.
@@ -58,7 +64,10 @@ class SourceNode final : public Node, private Output {
   std::atomic<bool> paused_{false};
   std::atomic<bool> retiring_{false};
   std::atomic<bool> thread_ended_{true};
-  bool end_sent_ = false;  // the source's thread; without one, the engine
+  std::atomic<bool> ending_{false};            // the source's thread: nothing is emitted any more
+  std::atomic<bool> end_passed_{false};        // to what comes after it; set under the gate
+  mutable std::atomic<bool> saw_stop_{false};  // it was told of retire()
+  std::atomic<bool> left_{false};              // set under the gate
   std::atomic<bool> has_status_{false};
   Level seen_, filtered_before_, lost_before_;
 
@@ -72,7 +81,8 @@ class SourceNode final : public Node, private Output {
   bool emit(Batch batch, Acknowledge acknowledge) override;
   bool ready() const override;
   bool wait(std::chrono::nanoseconds period, int fd) override;
-  bool stopping() const override { return services_->stopping || retiring_; }
+  bool stopping() const override;
+  void pass_end();  // under the gate
   bool settle() override;
   using Node::settle;
 };

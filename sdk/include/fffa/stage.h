@@ -68,8 +68,8 @@ class Source : public Stage {
 class Enricher : public Stage {
  public:
   // Fills in fields of batch.records and batch.interfaces in place; may drop records only if its documentation says so.
-  // Never blocks: look-ups run in StageContext::background() and fill a cache; a miss leaves null. An error lets the
-  // batch pass unchanged and is counted.
+  // Never blocks: look-ups run in StageContext::background() and fill a cache; a miss leaves null. An error is
+  // counted, and the batch passes as the enricher left it.
   virtual Result<void> enrich(Batch& batch) = 0;
 };
 
