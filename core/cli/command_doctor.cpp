@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <iterator>
 
 #include "cli/commands.h"
 #include "cli/session.h"
@@ -88,9 +89,12 @@ ExitCode command_doctor(const CommonOptions& common) {
     }
   }
   std::vector<std::vector<std::string>> rows;
-  for (const auto& finding : findings) {
-    rows.push_back({level_name(finding.level), finding.what, finding.detail});
-    if (!finding.remedy.empty()) rows.push_back({"", "", "-> " + finding.remedy});
+  for (auto finding = findings.begin(); finding != findings.end(); ++finding) {
+    rows.push_back({level_name(finding->level), finding->what, finding->detail});
+    // What helps several findings is said once, below the last of them.
+    const bool again = std::any_of(std::next(finding), findings.end(),
+                                   [&](const auto& later) { return later.remedy == finding->remedy; });
+    if (!finding->remedy.empty() && !again) rows.push_back({"", "", "-> " + finding->remedy});
   }
   std::fputs(format_table({"STATE", "WHAT", "FOUND"}, rows).c_str(), stdout);
   const bool missing = std::any_of(findings.begin(), findings.end(),

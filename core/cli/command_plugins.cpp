@@ -12,6 +12,8 @@
 namespace fffa::core {
 namespace {
 
+constexpr std::size_t kWidestDefault = 24;  // a longer one has a line of its own, else it widens the whole column
+
 std::string number_text(double number) {
   std::string text = std::to_string(number);
   text.erase(text.find_last_not_of('0') + 1);
@@ -43,7 +45,9 @@ void add_rows(const Schema& schema, const std::string& prefix, std::vector<std::
     const Schema& inner = option.schema;
     const std::string key = join_path(prefix, option.name);
     const std::string default_text = option.required ? "required" : option.default_text;
-    rows.push_back({key, type_name(inner) + range_text(inner), default_text, option.doc});
+    const bool wide = default_text.size() > kWidestDefault;
+    rows.push_back({key, type_name(inner) + range_text(inner), wide ? "(below)" : default_text, option.doc});
+    if (wide) rows.push_back({"", "", "", "default: " + default_text});
     for (const auto& choice : inner.choices) {
       if (choice.schema.empty())
         rows.push_back({"", "  " + choice.name, "", choice.doc});

@@ -28,7 +28,8 @@ Result<Pipeline> load_again(Session& session, LogTarget& log) {
   auto pipeline = session.load(problems);
   if (pipeline) return std::move(*pipeline);
   for (const auto& problem : problems) log.write(LogLevel::error, {}, to_string(problem));
-  return fail(std::to_string(problems.size()) + " problems in the configuration");
+  return fail(std::to_string(problems.size()) + (problems.size() == 1 ? " problem" : " problems") +
+              " in the configuration");
 }
 
 }  // namespace

@@ -124,8 +124,8 @@ Finding btf_finding() {
 
 Finding lockdown_finding() {
   const std::string mode = lockdown();
-  if (mode.empty() || mode == "none")
-    return {Finding::Level::ok, "lockdown", mode.empty() ? "cannot be read (securityfs is not mounted)" : mode, {}};
+  if (mode.empty()) return {Finding::Level::degraded, "lockdown", "unknown: securityfs cannot be read", {}};
+  if (mode == "none") return {Finding::Level::ok, "lockdown", mode, {}};
   return {Finding::Level::degraded, "lockdown", mode,
           "flows are captured; tracing programs (netfilter on kernels before 6.4) may be refused"};
 }
