@@ -233,12 +233,13 @@ TEST(VpcFlowLog, ARetriedBatchIsFormattedOnce) {
   deficit.refused_bytes = 4400;
   const auto batch = run.batch(kStart, {deficit, run.record(kStart, 80)});
   rlimit old{};
-  ::getrlimit(RLIMIT_NOFILE, &old);
-  const rlimit none{0, old.rlim_max};
-  ::setrlimit(RLIMIT_NOFILE, &none);
+  std::signal(SIGXFSZ, SIG_IGN);
+  ::getrlimit(RLIMIT_FSIZE, &old);
+  const rlimit none{0, old.rlim_max};  // not of descriptors: UBSan needs some to look at memory
+  ::setrlimit(RLIMIT_FSIZE, &none);
   const auto failed = run.harness->write(batch);
   const auto failed_again = run.harness->write(batch);
-  ::setrlimit(RLIMIT_NOFILE, &old);
+  ::setrlimit(RLIMIT_FSIZE, &old);
   ASSERT_FALSE(failed.ok());
   EXPECT_EQ(failed.error().disposition, Disposition::retry);
   ASSERT_FALSE(failed_again.ok());
