@@ -187,6 +187,17 @@ TEST(Track, fast_retransmission_after_duplicate_acks) {
   EXPECT_EQ(c.slot(client).out_of_order, 0u);
 }
 
+TEST(Track, a_super_packet_sent_again_is_as_many_segments_as_it_stands_for) {
+  Connection c;
+  c.handshake().from(server, {.flags = ack, .seq = 5001, .ack_number = 1001, .payload = 10500, .packets = 8});
+  c.from(server, {.flags = ack, .seq = 5001, .ack_number = 1001, .payload = 4500, .packets = 4});
+  EXPECT_EQ(c.retransmissions(server), 4u);
+  // from its third segment on it is new
+  c.from(server, {.flags = ack, .seq = 12501, .ack_number = 1001, .payload = 4500, .packets = 3});
+  EXPECT_EQ(c.retransmissions(server), 6u);
+  EXPECT_EQ(c.half(server).next_seq, 17001u);
+}
+
 TEST(Track, spurious_retransmission) {
   Connection c;
   c.handshake().data(client, 1001, 100).after(ms).acks(server, 1101).after(250 * ms).data(client, 1001, 100);

@@ -130,6 +130,16 @@ FFFA_INLINE int fffa_is_probe(const struct fffa_sides *s, const struct fffa_pack
 	return (s->r->seen & FFFA_SEEN_ACK) && (!s->r->last_window || s->r->last_ack == s->d->next_seq);
 }
 
+/* How many of the segments that a super-packet stands for begin below the highest sequence number sent. */
+FFFA_INLINE __u32 fffa_old_segments(const struct fffa_half *d, const struct fffa_packet *p)
+{
+	const __u32 old = d->next_seq - p->seq;
+	if (fffa_likely(p->packets <= 1)) return 1;
+	if (old >= p->payload) return p->packets;
+	const __u32 size = p->payload / p->packets + 1; /* the last one may be short */
+	return (old + size - 1) / size;
+}
+
 /* A segment that begins below the highest sequence number sent. */
 FFFA_INLINE void fffa_track_old_segment(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p,
 					__u32 end)
@@ -137,15 +147,16 @@ FFFA_INLINE void fffa_track_old_segment(struct fffa_flow *f, const struct fffa_s
 	struct fffa_half *d = s->d;
 	__u32 opened = 0;
 	const int filled = (d->seen & FFFA_SEEN_HOLE) && fffa_fill_holes(d, p->seq, end, &opened);
+	const __u32 segments = fffa_old_segments(d, p);
 	if (filled && fffa_is_reordered(f, s, p, opened)) {
-		s->slot->out_of_order++;
+		s->slot->out_of_order += segments;
 	} else if (filled || !fffa_is_probe(s, p)) {
 		if (fffa_is_timeout(s, p))
-			s->slot->timeout_retransmits++;
+			s->slot->timeout_retransmits += segments;
 		else
-			s->slot->fast_retransmits++;
+			s->slot->fast_retransmits += segments;
 		if ((s->r->seen & FFFA_SEEN_ACK) && fffa_seq_diff(end, s->r->last_ack) <= 0)
-			s->slot->spurious_retransmits++;
+			s->slot->spurious_retransmits += segments;
 		/* Karn: what answers from here on may answer either copy */
 		if (d->probe_end && fffa_seq_diff(p->seq, d->probe_end) < 0) d->probe_end = 0;
 	}
