@@ -12,6 +12,9 @@ namespace {
 
 constexpr std::uint64_t kLingerNs = 1'000'000'000;  // a closed connection's last ACKs come within this time
 constexpr std::uint64_t kStepNs = 1'000'000'000;    // time that goes back by more than this was set
+// With fewer entries than these, nothing is forgotten: a connection that goes on after its end, or after a long silence,
+// is judged by what is known of it.
+constexpr std::size_t kFew = 65536;
 constexpr std::uint32_t kFirstBuckets = 1024;
 constexpr std::size_t kSamples = 63;  // of the table, to learn which entries are old
 
@@ -172,20 +175,16 @@ void Table::drain(std::uint32_t index, const fffa_drain_request& request, std::u
 }
 
 void Table::read_out(std::uint64_t now, RecordTaker& taker) {
-  const auto request = request_of(options_.idle_ns, kLingerNs);
+  const auto request = request_of(UINT64_MAX, UINT64_MAX);  // deletes nothing
   // An entry may stand there twice, or be another flow's by now: then there is nothing, or something to report.
   for (const std::uint32_t index : dirty_) drain(index, request, now, taker);
   dirty_.clear();
   sweep(now, taker);
 }
 
-// Forgets what is idle or over; not more often than it is worth.
+// Forgets what is idle or over, where there is much of it; not more often than it is worth.
 void Table::sweep(std::uint64_t now, RecordTaker& taker) {
-  if (in_use_ == 0) {
-    table_.state.next_index = 0;
-    table_.state.free_head = 0;
-    return;
-  }
+  if (in_use_ <= std::min<std::size_t>(kFew, options_.entries / 2)) return;
   if (counted_since_sweep_ < touched() / 8 || (now >= last_sweep_ && now - last_sweep_ < kLingerNs)) return;
   counted_since_sweep_ = 0;
   last_sweep_ = now;
