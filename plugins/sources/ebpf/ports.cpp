@@ -276,7 +276,7 @@ void Ports::detach() {
   }
 }
 
-Origin Ports::origin(std::uint32_t ifindex) const {
+engine::Origin Ports::origin(std::uint32_t ifindex) const {
   const auto found = names_.find(ifindex);
   return {context_.host(), found == names_.end() ? Text::null : found->second, ifindex};
 }

@@ -13,7 +13,8 @@
 #include "config.h"
 #include "fffa/batch.h"
 #include "fffa/context.h"
-#include "records.h"
+#include "fffa_engine/records.h"
+
 #include "rtnetlink.h"
 
 namespace fffa::ebpf {
@@ -42,7 +43,7 @@ class Ports {
   void detach();
 
   // Where the records of an interface say they are from, gone or not.
-  Origin origin(std::uint32_t ifindex) const;
+  engine::Origin origin(std::uint32_t ifindex) const;
   // One entry for each monitored interface and each that is gone, with empty counts.
   std::vector<InterfaceStatus> statuses() const;
 

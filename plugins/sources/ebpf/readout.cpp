@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <string>
 
+#include "fffa_engine/records.h"
+
 namespace fffa::ebpf {
 namespace {
 
@@ -22,26 +24,6 @@ constexpr int kBusyTries = 5;
 Volume volume(const fffa_count (&sides)[2]) {
   return {sides[0].packets + sides[1].packets, sides[0].bytes + sides[1].bytes};
 }
-
-// By enum fffa_reason, each beside its enumerator: as a bare list, two of them once stood in each other's place.
-constexpr auto kReasonNames = [] {
-  std::array<std::string_view, FFFA_REASONS> names{};
-  names[FFFA_NOT_IP] = "not_ip";
-  names[FFFA_TRUNCATED_L2] = "truncated_l2";
-  names[FFFA_TRUNCATED_L3] = "truncated_l3";
-  names[FFFA_BAD_IP_VERSION] = "bad_ip_version";
-  names[FFFA_BAD_IHL] = "bad_ihl";
-  names[FFFA_BAD_IP_LENGTH] = "bad_ip_length";
-  names[FFFA_VLAN_TOO_DEEP] = "vlan_too_deep";
-  names[FFFA_EXT_CHAIN_TOO_LONG] = "ext_chain_too_long";
-  names[FFFA_TRUNCATED_L4] = "truncated_l4";
-  names[FFFA_BAD_TCP_OFFSET] = "bad_tcp_offset";
-  names[FFFA_BAD_TUNNEL] = "bad_tunnel";
-  names[FFFA_TABLE_FULL] = "table_full";
-  names[FFFA_LOCK_BUSY] = "lock_busy";
-  names[FFFA_RING_FULL] = "ring_full";
-  return names;
-}();
 
 }  // namespace
 
@@ -81,7 +63,7 @@ void Readout::begin() {
 
 void Readout::append(const fffa_drain_record& record) {
   if (origin_.ifindex != record.key.ifindex) origin_ = ports_.origin(record.key.ifindex);
-  append_records(record, origin_, clock_, batch_.records);
+  engine::append_records(record, origin_, clock_.offset(), batch_.records);
 }
 
 Result<fffa_drain_result> Readout::drain(fffa_drain_request request, std::span<const std::uint32_t> list) {
@@ -235,7 +217,7 @@ void Readout::count_reasons() {
       context_.metrics()
           .counter("fffa_ebpf_reasons_total",
                    "packets that took another way than into the table, or whose headers were damaged",
-                   {{"reason", kReasonNames[reason]}, {"direction", side == 0 ? "ingress" : "egress"}})
+                   {{"reason", engine::reason_name(reason)}, {"direction", side == 0 ? "ingress" : "egress"}})
           .add(packets);
     }
   }

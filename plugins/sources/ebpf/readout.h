@@ -78,7 +78,7 @@ class Readout {
   std::uint64_t idle_ns_;
   bool complete_ = true;  // every entry could be read
   TimeNs watermark_ = 0;
-  Origin origin_;  // of the interface looked up last
+  engine::Origin origin_;  // of the interface looked up last
 };
 
 }  // namespace fffa::ebpf

@@ -25,6 +25,7 @@ class WallClock {
   explicit WallClock(ClockPair now) noexcept : offset_(now.wall - now.monotonic) {}
 
   TimeNs to_wall(std::uint64_t monotonic) const noexcept { return static_cast<std::int64_t>(monotonic) + offset_; }
+  TimeNs offset() const noexcept { return offset_; }
   // How far the wall clock was set since the mapping was made; 0: it was not.
   std::int64_t step(ClockPair now) const noexcept {
     const std::int64_t difference = now.wall - now.monotonic - offset_;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-#include "records.h"
+#include "fffa_engine/records.h"
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
 #include <cstring>
 
-namespace fffa::ebpf {
+namespace fffa::engine {
 namespace {
 
 constexpr std::uint16_t kBoth = FFFA_SEEN_SYN | FFFA_SEEN_INITIATOR;
@@ -63,10 +63,11 @@ class AppendRecords : public ::testing::Test {
   }
   std::vector<FlowRecord> records() {
     std::vector<FlowRecord> out;
-    append_records(entry_, {Text{1}, Text{2}, 3}, WallClock({0, 1000}), out);
+    append_records(entry_, {Text{1}, Text{2}, 3, direction_known_}, 1000, out);
     return out;
   }
   fffa_drain_record entry_{};
+  bool direction_known_ = true;
 };
 
 TEST_F(AppendRecords, NothingForASilentDirection) {
@@ -94,6 +95,25 @@ TEST_F(AppendRecords, RemoteIsTheSourceAtIngressAndTheDestinationAtEgress) {
   EXPECT_EQ(both[0].host, Text{1});
   EXPECT_EQ(both[0].interface, Text{2});
   EXPECT_EQ(both[0].ifindex, 3u);
+}
+
+TEST_F(AppendRecords, WithoutDirectionTheTupleIsRightAllTheSame) {
+  count(FFFA_INGRESS, 2, 5, 9);
+  count(FFFA_EGRESS, 3, 6, 8);
+  const auto known = records();
+  direction_known_ = false;
+  const auto unknown = records();
+  ASSERT_EQ(unknown.size(), 2u);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(unknown[i].direction, Direction::unknown);
+    EXPECT_EQ(unknown[i].flow, known[i].flow);
+  }
+}
+
+TEST(ReasonName, EveryReasonHasOne) {
+  EXPECT_EQ(reason_name(FFFA_OK), "");
+  for (std::size_t reason = 1; reason < FFFA_REASONS; ++reason) EXPECT_NE(reason_name(reason), "") << reason;
+  EXPECT_EQ(reason_name(FFFA_REASONS), "");
 }
 
 TEST_F(AppendRecords, TcpFieldsAndWhichAreThere) {
@@ -151,23 +171,5 @@ TEST_F(AppendRecords, TunnelFields) {
   EXPECT_FALSE(record.has(Has::gwlb_endpoint));
 }
 
-TEST(Clock, OneMappingUntilAStepIsAdopted) {
-  WallClock clock({100, 1000});
-  EXPECT_EQ(clock.to_wall(150), 1050);
-  EXPECT_EQ(clock.step({200, 1100 + WallClock::kStepNs}), 0) << "noise";
-  const ClockPair after{200, 1100 + 3'600'000'000'000};
-  EXPECT_EQ(clock.step(after), 3'600'000'000'000);
-  EXPECT_EQ(clock.to_wall(150), 1050) << "not before it is adopted";
-  clock.adopt(after);
-  EXPECT_EQ(clock.to_wall(210), after.wall + 10);
-  EXPECT_EQ(clock.step(after), 0);
-}
-
-TEST(Clock, EdgesAreMultiplesOfTheInterval) {
-  EXPECT_EQ(next_edge(0, 5), 5);
-  EXPECT_EQ(next_edge(4, 5), 5);
-  EXPECT_EQ(next_edge(5, 5), 10);
-}
-
 }  // namespace
-}  // namespace fffa::ebpf
+}  // namespace fffa::engine

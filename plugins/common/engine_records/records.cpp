@@ -1,14 +1,39 @@
 // SPDX-License-Identifier: MIT
-#include "records.h"
+#include "fffa_engine/records.h"
 
 #include <netinet/in.h>
 
+#include <array>
 #include <cstring>
 
-namespace fffa::ebpf {
+namespace fffa::engine {
 namespace {
 
 constexpr std::uint16_t kVlanIdMask = 0x0fff;
+
+// By enum fffa_reason, each beside its enumerator: as a bare list, two of them once stood in each other's place.
+constexpr auto kReasonNames = [] {
+  std::array<std::string_view, FFFA_REASONS> names{};
+  names[FFFA_NOT_IP] = "not_ip";
+  names[FFFA_TRUNCATED_L2] = "truncated_l2";
+  names[FFFA_TRUNCATED_L3] = "truncated_l3";
+  names[FFFA_BAD_IP_VERSION] = "bad_ip_version";
+  names[FFFA_BAD_IHL] = "bad_ihl";
+  names[FFFA_BAD_IP_LENGTH] = "bad_ip_length";
+  names[FFFA_VLAN_TOO_DEEP] = "vlan_too_deep";
+  names[FFFA_EXT_CHAIN_TOO_LONG] = "ext_chain_too_long";
+  names[FFFA_TRUNCATED_L4] = "truncated_l4";
+  names[FFFA_BAD_TCP_OFFSET] = "bad_tcp_offset";
+  names[FFFA_BAD_TUNNEL] = "bad_tunnel";
+  names[FFFA_TABLE_FULL] = "table_full";
+  names[FFFA_LOCK_BUSY] = "lock_busy";
+  names[FFFA_RING_FULL] = "ring_full";
+  return names;
+}();
+
+TimeNs to_wall(std::uint64_t ns, TimeNs offset) {
+  return static_cast<TimeNs>(ns) + offset;
+}
 
 Address address_of(const fffa_addr& address) {
   Address out;
@@ -102,18 +127,18 @@ void fill_tunnel(const fffa_flow_key& key, const fffa_tunnel_side& tunnel, FlowR
   }
 }
 
-void fill(const fffa_drain_record& entry, unsigned side, const Origin& origin, const WallClock& clock,
-          FlowRecord& record) {
+void fill(const fffa_drain_record& entry, unsigned side, const Origin& origin, TimeNs offset, FlowRecord& record) {
   const fffa_slot& slot = entry.slot[side];
-  record.direction = side == FFFA_INGRESS ? Direction::ingress : Direction::egress;
-  record.flow = tuple_of(entry.key, record.direction);
+  const Direction direction = side == FFFA_INGRESS ? Direction::ingress : Direction::egress;
+  record.direction = origin.direction_known ? direction : Direction::unknown;
+  record.flow = tuple_of(entry.key, direction);
   record.host = origin.host;
   record.interface = origin.interface;
   record.ifindex = origin.ifindex;
   record.packets = slot.packets;
   record.bytes = slot.bytes;
-  record.first_seen = clock.to_wall(slot.first_ns);
-  record.last_seen = clock.to_wall(entry.last_ns[side]);
+  record.first_seen = to_wall(slot.first_ns, offset);
+  record.last_seen = to_wall(entry.last_ns[side], offset);
   record.initiator = (entry.seen[side] & FFFA_SEEN_INITIATOR) != 0;
   if ((slot.vlan & FFFA_VLAN_PRESENT) != 0) {
     record.set(Has::vlan);
@@ -158,11 +183,14 @@ ConnState connection_state(const std::uint16_t (&seen)[2]) noexcept {
   return their_fin ? ConnState::S3 : ConnState::S1;
 }
 
-void append_records(const fffa_drain_record& entry, const Origin& origin, const WallClock& clock,
-                    std::vector<FlowRecord>& out) {
+std::string_view reason_name(std::size_t reason) noexcept {
+  return reason < kReasonNames.size() ? kReasonNames[reason] : std::string_view{};
+}
+
+void append_records(const fffa_drain_record& entry, const Origin& origin, TimeNs offset, std::vector<FlowRecord>& out) {
   for (unsigned side = 0; side < 2; ++side) {
-    if (entry.slot[side].packets != 0) fill(entry, side, origin, clock, out.emplace_back());
+    if (entry.slot[side].packets != 0) fill(entry, side, origin, offset, out.emplace_back());
   }
 }
 
-}  // namespace fffa::ebpf
+}  // namespace fffa::engine
