@@ -3,48 +3,16 @@
 // what the forwarder in between did.
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <chrono>
 
 #include "live_source.h"
+#include "measured.h"
 #include "netns.h"
 #include "relay.h"
 #include "traffic.h"
 
 namespace fffa::integration {
 namespace {
-
-// One direction of all connections to the test's port, as a source saw it.
-struct Measured {
-  std::uint64_t retransmissions = 0, fast = 0, timeout = 0, out_of_order = 0, rtt_samples = 0;
-  std::uint32_t min_rtt_us = 0;
-  std::uint64_t packets = 0, bytes = 0;
-};
-Measured data_direction(const LiveSource& source, Direction direction) {
-  Measured sum;
-  for (const auto& batch : source.batches()) {
-    for (const auto& record : batch) {
-      if (record.direction != direction || record.flow.dst_port != 7777) continue;
-      sum.fast += record.fast_retransmits;
-      sum.timeout += record.timeout_retransmits;
-      sum.out_of_order += record.out_of_order_pkts;
-      sum.packets += record.packets;
-      sum.bytes += record.bytes;
-      if (record.rtt_samples == 0) continue;
-      sum.min_rtt_us = sum.rtt_samples == 0 ? record.min_rtt_us : std::min(sum.min_rtt_us, record.min_rtt_us);
-      sum.rtt_samples += record.rtt_samples;
-    }
-  }
-  sum.retransmissions = sum.fast + sum.timeout;
-  return sum;
-}
-
-void expect_balance(const LiveSource& source) {
-  const Account account = source.account();
-  EXPECT_EQ(account.lost.packets, 0u);
-  EXPECT_EQ(account.seen.packets, account.records.packets + account.filtered.packets + account.lost.packets);
-  EXPECT_EQ(account.seen.bytes, account.records.bytes + account.filtered.bytes + account.lost.bytes);
-}
 
 class Loss : public ::testing::TestWithParam<bool> {};
 
