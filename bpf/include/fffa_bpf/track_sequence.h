@@ -22,6 +22,15 @@ struct fffa_sides {
 	struct fffa_slot *peer_slot; /* r's */
 };
 
+FFFA_INLINE struct fffa_sides fffa_sides_of(struct fffa_flow *f, const int direction)
+{
+	const struct fffa_sides sides = {.d = &f->half[direction],
+					 .r = &f->half[!direction],
+					 .slot = &f->slot[direction],
+					 .peer_slot = &f->slot[!direction]};
+	return sides;
+}
+
 /* Takes [seq, end) out of one hole. A cut in the middle keeps the lower part and forgets the upper one if there is no
  * place for it. */
 FFFA_INLINE void fffa_fill_hole(struct fffa_half *d, struct fffa_hole *hole, __u32 seq, __u32 end)
@@ -49,7 +58,7 @@ FFFA_INLINE void fffa_fill_hole(struct fffa_half *d, struct fffa_hole *hole, __u
 }
 
 /* Fills what holes [seq, end) touches. Returns whether there were any, and when the latest of them was opened. */
-FFFA_INLINE int fffa_fill_holes(struct fffa_half *d, __u32 seq, __u32 end, __u32 *opened)
+FFFA_NOINLINE int fffa_fill_holes(struct fffa_half *d, __u32 seq, __u32 end, __u32 *opened)
 {
 	int filled = 0, open = 0;
 	FFFA_NO_UNROLL
@@ -69,7 +78,7 @@ FFFA_INLINE int fffa_fill_holes(struct fffa_half *d, __u32 seq, __u32 end, __u32
 
 /* Remembers that [d->next_seq, seq) was skipped; with no place left, in that of a hole which the peer has acknowledged,
  * else of the oldest. */
-FFFA_INLINE void fffa_open_hole(struct fffa_half *d, const struct fffa_half *r, __u32 seq, __u32 tick)
+FFFA_NOINLINE void fffa_open_hole(struct fffa_half *d, const struct fffa_half *r, __u32 seq, __u32 tick)
 {
 	__u32 best_age = 0;
 	int best = 0;
