@@ -49,39 +49,34 @@ FFFA_INLINE struct fffa_frame fffa_skb_whole(struct __sk_buff *skb) { return fff
 		if (p) fffa_step_##step(&frame, p, p->direction); \
 		return 0; \
 	}
-/* fffa_KIND_pending does what was left pending; fffa_KIND_again does everything once more, and by steps. */
+/* And the first step of all: everything once more. */
 #define FFFA_STEPS(kind, context) \
 	FFFA_STEP(kind, context, extensions) \
 	FFFA_STEP(kind, context, transport) \
 	FFFA_STEP(kind, context, tunnel) \
 	FFFA_STEP(kind, context, inner) \
 	FFFA_STEP(kind, context, options) \
-	__attribute__((noinline)) int fffa_##kind##_pending(context *ctx, struct fffa_packet *p) \
-	{ \
-		if (!p) return FFFA_OK; \
-		FFFA_DO_PENDING(p, fffa_##kind##_extensions(ctx, p), fffa_##kind##_transport(ctx, p), \
-				fffa_##kind##_tunnel(ctx, p), fffa_##kind##_inner(ctx, p), \
-				fffa_##kind##_options(ctx, p)); \
-		return FFFA_OK; \
-	} \
 	__attribute__((noinline)) int fffa_##kind##_again(context *ctx, struct fffa_packet *p) \
 	{ \
 		struct fffa_frame frame = fffa_##kind##_whole(ctx); \
 		if (!p) return FFFA_OK; \
 		frame.at_sender = p->at_sender; \
-		const int reason = fffa_parse_first(&frame, p, p->direction); \
-		if (!reason) fffa_##kind##_pending(ctx, p); \
-		return reason; \
+		return fffa_parse_first(&frame, p, p->direction); \
 	}
+#define FFFA_DO_STEPS(kind, ctx, p) \
+	FFFA_DO_PENDING(p, fffa_##kind##_extensions(ctx, p), fffa_##kind##_transport(ctx, p), \
+			fffa_##kind##_tunnel(ctx, p), fffa_##kind##_inner(ctx, p), fffa_##kind##_options(ctx, p))
 FFFA_STEPS(xdp, struct xdp_md)
 FFFA_STEPS(skb, struct __sk_buff)
 
 /* A packet that the common way has not dealt with: there is something pending, or some of it was not there. */
 __attribute__((noinline)) int fffa_xdp_slow(struct xdp_md *ctx, struct fffa_packet *p)
 {
-	if (!p) return FFFA_OK;
-	if (p->cut || p->pending == FFFA_PENDING_ALL) return fffa_xdp_again(ctx, p);
-	return fffa_xdp_pending(ctx, p);
+	int reason = FFFA_OK;
+	if (!p) return reason;
+	if (p->cut || p->pending == FFFA_PENDING_ALL) reason = fffa_xdp_again(ctx, p);
+	if (!reason) FFFA_DO_STEPS(xdp, ctx, p);
+	return reason;
 }
 
 /* Likewise; `reason` is that of the common way. Fetches headers into the linear part where they are not. */
@@ -89,12 +84,14 @@ __attribute__((noinline)) int fffa_skb_slow(struct __sk_buff *ctx, struct fffa_p
 {
 	if (!p) return FFFA_OK;
 	if (!reason && !p->cut && p->pending != FFFA_PENDING_ALL) {
-		fffa_skb_pending(ctx, p);
+		FFFA_DO_STEPS(skb, ctx, p);
 		if (!p->cut) return FFFA_OK;
 	}
 	const __u32 length = ctx->len;
 	if (length > ctx->data_end - ctx->data) bpf_skb_pull_data(ctx, length < FFFA_PULL ? length : FFFA_PULL);
-	return fffa_skb_again(ctx, p); /* what could not be fetched is cut still */
+	reason = fffa_skb_again(ctx, p); /* what could not be fetched is cut still */
+	if (!reason) FFFA_DO_STEPS(skb, ctx, p);
+	return reason;
 }
 
 /* A virtual machine's super-packet lacks the number of its segments: its host leaves that to whoever cuts it. */

@@ -7,7 +7,8 @@
 
 extern __u64 always_zero;
 #define FFFA_REPEAT(times, function, context) bpf_loop(times, function, context, 0)
-#define FFFA_FORGET(x) ((x) |= (__typeof__(x))always_zero)
+/* Not |=, after which kernel 6.1 takes the upper half of a 32-bit number for unknown too. */
+#define FFFA_FORGET(x) ((x) += (__typeof__(x))always_zero)
 
 #include <fffa_bpf/types.h>
 
