@@ -232,8 +232,10 @@ TEST(Lifecycle, WithoutEgressNativeXdpStaysWhereItIs) {
   ASSERT_TRUE(table.ok());
   fffa::testing::TestContext context;
   ebpf::Ports ports(config, context);
-  constexpr int kNoProgram = -1;
-  ASSERT_TRUE(ports.start({(*table)->xdp_program(), (*table)->tc_program(Direction::ingress), kNoProgram}).ok());
+  const auto all_but_egress = [&](ebpf::Program which) {
+    return which == ebpf::Program::tc_egress ? Result<int>(-1) : (*table)->program(which);
+  };
+  ASSERT_TRUE(ports.start(all_but_egress).ok());
   netns.ip("link add eni0 type veth peer name other");
   ports.follow();
   for (int retry = 0; retry < 3; ++retry) ports.check();

@@ -140,8 +140,7 @@ FFFA_INLINE void fffa_track(struct fffa_flow *f, const struct fffa_packet *p, co
 		slot->ecn_ce += p->ecn == 3 ? p->packets : 0;
 	}
 	if (fffa_likely(p->tcp)) {
-		const struct fffa_sides sides = {
-			.d = d, .r = &f->half[!direction], .slot = slot, .peer_slot = &f->slot[!direction]};
+		const struct fffa_sides sides = fffa_sides_of(f, direction);
 		fffa_track_tcp(f, &sides, p);
 	}
 	if (fffa_likely(p->time_ns > d->last_ns)) d->last_ns = p->time_ns;

@@ -23,6 +23,15 @@ struct fffa_sides {
 	struct fffa_slot *peer_slot; /* r's */
 };
 
+FFFA_INLINE struct fffa_sides fffa_sides_of(struct fffa_flow *f, const int direction)
+{
+	const struct fffa_sides sides = {.d = &f->half[direction],
+					 .r = &f->half[!direction],
+					 .slot = &f->slot[direction],
+					 .peer_slot = &f->slot[!direction]};
+	return sides;
+}
+
 /* Takes [seq, end) out of one hole. A cut in the middle keeps the lower part and forgets the upper one if there is no
  * place for it. */
 FFFA_INLINE void fffa_fill_hole(struct fffa_half *d, struct fffa_hole *hole, __u32 seq, __u32 end)
@@ -50,7 +59,7 @@ FFFA_INLINE void fffa_fill_hole(struct fffa_half *d, struct fffa_hole *hole, __u
 }
 
 /* Fills what holes [seq, end) touches. Returns how many bytes of them, and when the latest was opened. */
-FFFA_INLINE __u32 fffa_fill_holes(struct fffa_half *d, __u32 seq, __u32 end, __u32 *opened)
+FFFA_NOINLINE __u32 fffa_fill_holes(struct fffa_half *d, __u32 seq, __u32 end, __u32 *opened)
 {
 	__u32 filled = 0;
 	int open = 0;
@@ -73,7 +82,7 @@ FFFA_INLINE __u32 fffa_fill_holes(struct fffa_half *d, __u32 seq, __u32 end, __u
 
 /* Remembers that [d->next_seq, seq) was skipped; with no place left, in that of a hole which the peer has acknowledged,
  * else of the oldest. */
-FFFA_INLINE void fffa_open_hole(struct fffa_half *d, const struct fffa_half *r, __u32 seq, __u32 tick)
+FFFA_NOINLINE void fffa_open_hole(struct fffa_half *d, const struct fffa_half *r, __u32 seq, __u32 tick)
 {
 	__u32 best_age = 0;
 	int best = 0;

@@ -25,6 +25,7 @@ constexpr auto kReasonNames = [] {
   names[FFFA_TRUNCATED_L4] = "truncated_l4";
   names[FFFA_BAD_TCP_OFFSET] = "bad_tcp_offset";
   names[FFFA_BAD_TUNNEL] = "bad_tunnel";
+  names[FFFA_LENGTH_BEYOND_FRAME] = "ip_length_beyond_frame";
   names[FFFA_TABLE_FULL] = "table_full";
   names[FFFA_LOCK_BUSY] = "lock_busy";
   names[FFFA_RING_FULL] = "ring_full";

@@ -16,6 +16,9 @@ namespace fffa::ebpf {
 enum class Hook : std::uint8_t { xdp_native, xdp_generic, tcx, clsact };
 std::string_view hook_name(Hook hook) noexcept;  // "xdp-native", ... "tcx", "clsact"
 
+// The programs that count packets.
+enum class Program : std::uint8_t { xdp_ingress, tc_ingress, tc_egress };
+
 // The interface to attach to.
 struct Target {
   std::uint32_t ifindex = 0;

@@ -62,9 +62,7 @@ Result<void> Ebpf::start() {
   if (!table) return table.error();
   table_ = std::move(*table);
   readout_ = std::make_unique<Readout>(config_, context_, *table_, ports_);
-  const Programs programs{table_->xdp_program(), table_->tc_program(Direction::ingress),
-                          table_->tc_program(Direction::egress)};
-  if (auto done = ports_.start(programs); !done) return done;
+  if (auto done = ports_.start([this](Program which) { return table_->program(which); }); !done) return done;
   return watch();
 }
 

@@ -20,7 +20,7 @@ void check_packet(const fffa_packet& p, const fffa_frame& frame) {
   require(p.key.family == 4 || p.key.family == 6);
   require(p.key.encap_depth <= FFFA_TUNNEL_DEPTH && (p.key.encap_depth != 0) == (p.key.encap != 0));
   require(p.packets == frame.segments && p.bytes >= 20);
-  require(p.note == FFFA_OK || (p.note >= FFFA_EXT_CHAIN_TOO_LONG && p.note <= FFFA_BAD_TUNNEL));
+  require(p.note == FFFA_OK || (p.note >= FFFA_EXT_CHAIN_TOO_LONG && p.note <= FFFA_LENGTH_BEYOND_FRAME));
   require(!p.tcp || (p.payload <= frame.length && p.headers >= 40));
   require(p.l4_at <= FFFA_OFFSET_LIMIT && p.ip_at <= p.l4_at);
   if (!p.key.encap) require(p.outer_bytes == 0);
