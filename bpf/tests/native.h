@@ -44,7 +44,8 @@ inline fffa_drain_record record_of(const fffa_packet& packet) {
   fffa_begin_flow(&flow, packet.direction);
   flow.key = packet.key;
   fffa_track(&flow, &packet, packet.direction);
-  fffa_copy_record(&flow, 0, &record);
+  fffa_begin_record(&flow, 0, &record);
+  for (int d = 0; d < 2; ++d) fffa_take_slot(&flow.slot[d], &record.slot[d]);
   if (packet.key.encap) fffa_track_tunnel(&tunnel, &packet, packet.direction);
   record.tunnel = tunnel;
   return record;

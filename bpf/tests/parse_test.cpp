@@ -145,6 +145,27 @@ TEST(ParseTunnel, gwlb_ids) {
   EXPECT_EQ(p.outer.vni, 5u);
 }
 
+TEST(ParseTunnel, ids_of_a_tunnel_in_the_tunnel_do_not_count) {
+  fffa_packet p;
+  ASSERT_EQ(parse(PacketBuilder()
+                      .eth()
+                      .ipv4("172.16.0.1", "172.16.0.2")
+                      .udp(50000, 6081)
+                      .geneve(5, gwlb_options(1, 2, 3))
+                      .ipv4("172.17.0.1", "172.17.0.2")
+                      .udp(50000, 6081)
+                      .geneve(6, gwlb_options(7, 8, 9))
+                      .ipv4("10.0.0.1", "10.0.0.2")
+                      .tcp(1, 2)
+                      .build(),
+                  p),
+            0);
+  EXPECT_EQ(p.key.encap_depth, 2);
+  EXPECT_EQ(p.outer.gwlb_endpoint, 1u);
+  EXPECT_EQ(p.outer.gwlb_attachment, 2u);
+  EXPECT_EQ(p.outer.gwlb_cookie, 3u);
+}
+
 TEST(ParseSuperPacket, counts_the_packets_on_the_wire) {
   fffa_packet p;
   ASSERT_EQ(

@@ -43,9 +43,11 @@ FFFA_INLINE void fffa_read_gwlb(const __u8 *option, __u32 size, const __u8 *end,
 	}
 }
 
-/* Walks `length` bytes of options; they must fill that space exactly. */
-FFFA_INLINE int fffa_parse_geneve_options(const __u8 *options, const __u8 *end, __u32 length, struct fffa_outer *outer)
+/* Walks `length` bytes of options; they must fill that space exactly. What stands in them counts in the outermost
+ * tunnel only: whoever sends through that one could put another into it, with ids made up. */
+FFFA_INLINE int fffa_parse_geneve_options(const __u8 *options, const __u8 *end, __u32 length, struct fffa_packet *p)
 {
+	const int outermost = !p->key.encap;
 	__u32 at = 0;
 	FFFA_NO_UNROLL
 	for (int i = 0; i < FFFA_GENEVE_OPTIONS; i++) {
@@ -54,7 +56,7 @@ FFFA_INLINE int fffa_parse_geneve_options(const __u8 *options, const __u8 *end, 
 		if (option + 4 > end) return FFFA_BAD_TUNNEL;
 		__u32 size = 4 + (option[3] & 0x1f) * 4u;
 		if (at + size > length) return FFFA_BAD_TUNNEL;
-		if (fffa_be16(option) == FFFA_GWLB_CLASS) fffa_read_gwlb(option, size, end, outer);
+		if (fffa_be16(option) == FFFA_GWLB_CLASS && outermost) fffa_read_gwlb(option, size, end, &p->outer);
 		at += size;
 	}
 	return at == length ? FFFA_OK : FFFA_BAD_TUNNEL;
@@ -99,7 +101,7 @@ FFFA_INLINE int fffa_parse_geneve(struct fffa_cursor *c, struct fffa_packet *p)
 	p->inner_type = fffa_be16(geneve + 2);
 	p->inner_vni = fffa_be32(geneve + 4) >> 8;
 	fffa_advance(c, 8);
-	if (length && fffa_parse_geneve_options(c->at, c->end, length, &p->outer)) return FFFA_BAD_TUNNEL;
+	if (length && fffa_parse_geneve_options(c->at, c->end, length, p)) return FFFA_BAD_TUNNEL;
 	fffa_advance(c, length);
 	return c->offset > FFFA_OFFSET_LIMIT ? FFFA_BAD_TUNNEL : FFFA_OK;
 }
