@@ -18,7 +18,7 @@ namespace fffa::bpf_test {
 // Parses an exact copy of the bytes, so that a sanitizer sees any access beyond them.
 inline int parse(const Bytes& bytes, fffa_packet& packet, int direction = FFFA_INGRESS, std::uint32_t segments = 1,
                  std::size_t wire_length = 0, bool raw_ip = false) {
-  const std::unique_ptr<std::uint8_t[]> exact(new std::uint8_t[bytes.size() + !bytes.size()]);
+  const std::unique_ptr<std::uint8_t[]> exact(new std::uint8_t[bytes.empty() ? 1 : bytes.size()]);
   if (!bytes.empty()) std::memcpy(exact.get(), bytes.data(), bytes.size());
   fffa_frame frame{};
   frame.data = exact.get();

@@ -287,7 +287,7 @@ void tunnels_in_tunnels(std::vector<ParseCase>& c) {
 }
 
 void closed_tunnels(std::vector<ParseCase>& c) {
-  const auto add = [&c](const char* name, PacketBuilder b, std::uint32_t bytes, int note) {
+  const auto add = [&c](const char* name, const PacketBuilder& b, std::uint32_t bytes, int note) {
     c.push_back({.name = name,
                  .packet = b.build(),
                  .src = "172.16.0.1",

@@ -42,13 +42,14 @@ TEST_P(Parse, egress_is_the_mirror) {
   fffa_packet in, out;
   ASSERT_EQ(parse(c.packet, in, FFFA_INGRESS), parse(c.packet, out, FFFA_EGRESS));
   if (c.reason) return;
-  EXPECT_EQ(std::memcmp(&in.key.remote_addr, &out.key.local_addr, 16), 0);
-  EXPECT_EQ(std::memcmp(&in.key.local_addr, &out.key.remote_addr, 16), 0);
+  EXPECT_EQ(std::memcmp(in.key.remote_addr.bytes, out.key.local_addr.bytes, 16), 0);
+  EXPECT_EQ(std::memcmp(in.key.local_addr.bytes, out.key.remote_addr.bytes, 16), 0);
   EXPECT_EQ(in.key.remote_port, out.key.local_port);
   EXPECT_EQ(in.key.local_port, out.key.remote_port);
   EXPECT_EQ(std::memcmp(&in.bytes, &out.bytes, offsetof(fffa_packet, direction) - offsetof(fffa_packet, bytes)), 0);
   if (c.depth) {
-    EXPECT_EQ(std::memcmp(&in.outer, &out.outer, sizeof in.outer), 0);
+    const void *inward = &in.outer, *outward = &out.outer;
+    EXPECT_EQ(std::memcmp(inward, outward, sizeof in.outer), 0);
   }
 }
 
