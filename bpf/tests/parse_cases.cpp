@@ -253,6 +253,11 @@ void tunnels(std::vector<ParseCase>& c) {
        .depth = 1,
        .vni = 4,
        .outer_bytes = 106});
+}
+
+void tunnels_in_tunnels(std::vector<ParseCase>& c) {
+  const auto inner4 = [](PacketBuilder b) { return b.ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 443).payload(10); };
+  const auto options = gwlb_options(0x1122334455667788, 0xa1, 0xc0ffee);
   const auto twice = [&](std::uint32_t vni) {
     return outer().geneve(1).ipv4("172.17.0.1", "172.17.0.2").udp(50001, 6081).geneve(vni);
   };
@@ -262,6 +267,13 @@ void tunnels(std::vector<ParseCase>& c) {
                .depth = 2,
                .vni = 2,
                .outer_bytes = 122});
+  c.push_back(
+      {.name = "geneve_twice_ids_in_the_inner_one",
+       .packet = inner4(outer().geneve(1).ipv4("172.17.0.1", "172.17.0.2").udp(50001, 6081).geneve(2, options)).build(),
+       .bytes = 50,
+       .depth = 2,
+       .vni = 2,
+       .outer_bytes = 154});
   c.push_back({.name = "geneve_thrice_stops_at_two",
                .packet = inner4(twice(2).ipv4("172.18.0.1", "172.18.0.2").udp(50002, 6081).geneve(3)).build(),
                .src = "172.18.0.1",
@@ -334,7 +346,7 @@ void unusual_tunnels(std::vector<ParseCase>& c) {
 }
 
 void closed_tunnels(std::vector<ParseCase>& c) {
-  const auto add = [&c](const char* name, PacketBuilder b, std::uint32_t bytes, int note) {
+  const auto add = [&c](const char* name, const PacketBuilder& b, std::uint32_t bytes, int note) {
     c.push_back({.name = name,
                  .packet = b.build(),
                  .src = "172.16.0.1",
@@ -372,6 +384,7 @@ std::vector<ParseCase> parse_cases() {
   broken(cases);
   tunnels(cases);
   unusual_tunnels(cases);
+  tunnels_in_tunnels(cases);
   closed_tunnels(cases);
   return cases;
 }

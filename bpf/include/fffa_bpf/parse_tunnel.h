@@ -51,6 +51,7 @@ struct fffa_options {
 	struct fffa_outer *outer;
 	__u32 length;
 	__u32 at; /* beyond `length`: an option overruns */
+	int outermost;
 };
 
 /* Reads the next option. Returns 1 if it was the last, or there is none. */
@@ -67,7 +68,7 @@ FFFA_INLINE long fffa_read_option_at(struct fffa_options *o)
 	at += size;
 	FFFA_OPAQUE(at);
 	if (at > o->length) return 1;
-	if (fffa_be16(option) == FFFA_GWLB_CLASS) fffa_read_gwlb(option, size, o->end, o->outer);
+	if (fffa_be16(option) == FFFA_GWLB_CLASS && o->outermost) fffa_read_gwlb(option, size, o->end, o->outer);
 	o->at = at;
 	return 0;
 }
@@ -78,11 +79,18 @@ FFFA_NOINLINE long fffa_read_option_once(__u32 i, struct fffa_options *o)
 	return fffa_read_option_at(o);
 }
 
-/* Walks over `length` bytes of options, which must fill that space exactly; over the first few only, if `quick`. */
-FFFA_INLINE int fffa_parse_geneve_options(const struct fffa_cursor *c, __u32 length, struct fffa_outer *outer,
+/* Walks over `length` bytes of options, which must fill that space exactly; over the first few only, if `quick`. What
+ * stands in them counts in the outermost tunnel only: whoever sends through that one could put another into it, with
+ * ids made up. */
+FFFA_INLINE int fffa_parse_geneve_options(const struct fffa_cursor *c, __u32 length, struct fffa_packet *p,
 					  const int quick)
 {
-	struct fffa_options options = {.begin = c->at, .end = c->end, .outer = outer, .length = length, .at = 0};
+	struct fffa_options options = {.begin = c->at,
+				       .end = c->end,
+				       .outer = &p->outer,
+				       .length = length,
+				       .at = 0,
+				       .outermost = quick || !p->key.encap};
 	if (quick) {
 		FFFA_NO_UNROLL
 		for (int i = 0; i < FFFA_QUICK_OPTIONS; i++)
@@ -133,7 +141,7 @@ FFFA_INLINE int fffa_parse_geneve(struct fffa_cursor *c, struct fffa_packet *p, 
 	p->inner_type = fffa_be16(geneve + 2);
 	p->inner_vni = fffa_be32(geneve + 4) >> 8;
 	fffa_advance(c, 8);
-	if (length && fffa_parse_geneve_options(c, length, &p->outer, quick)) return FFFA_BAD_TUNNEL;
+	if (length && fffa_parse_geneve_options(c, length, p, quick)) return FFFA_BAD_TUNNEL;
 	fffa_advance(c, length);
 	return c->offset > FFFA_OFFSET_LIMIT ? FFFA_BAD_TUNNEL : FFFA_OK;
 }

@@ -90,7 +90,7 @@ FFFA_INLINE void fffa_track_ack(struct fffa_flow *f, const struct fffa_sides *s,
 	}
 	if (fffa_unlikely(!f->handshake_us) && f->syn_ns && (d->seen & FFFA_SEEN_SYN) &&
 	    (r->seen & FFFA_SEEN_ANY_SYN) && !(p->flags & (FFFA_SYN | FFFA_RST)) && ack == r->initial_seq + 1) {
-		const __u64 ns = p->time_ns - f->syn_ns;
+		const __u64 ns = p->time_ns > f->syn_ns ? p->time_ns - f->syn_ns : 0;
 		const __u64 us = ns / 1000;
 		f->handshake_us = us > 0xffffffff ? 0xffffffff : us ? (__u32)us : 1;
 	}
