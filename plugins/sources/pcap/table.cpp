@@ -12,8 +12,8 @@ namespace {
 
 constexpr std::uint64_t kLingerNs = 1'000'000'000;  // a closed connection's last ACKs come within this time
 constexpr std::uint64_t kStepNs = 1'000'000'000;    // time that goes back by more than this was set
-// With fewer entries than these, nothing is forgotten: a connection that goes on after its end, or after a long silence,
-// is judged by what is known of it.
+// With fewer entries than these, nothing is forgotten: a connection that goes on after its end, or after a long
+// silence, is judged by what is known of it.
 constexpr std::size_t kFew = 65536;
 constexpr std::uint32_t kFirstBuckets = 1024;
 constexpr std::size_t kSamples = 63;  // of the table, to learn which entries are old
