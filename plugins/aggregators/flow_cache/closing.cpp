@@ -124,8 +124,9 @@ void FlowCache::start_closing(Index index, bool late, bool last) {
 void FlowCache::fold_totals() {
   FlowTable& deltas = closing_->pending.records;
   while (!deltas.empty()) {
-    for (auto& delta : deltas.front()) begin_total(delta);
-    merge_into(totals_, deltas.front());
+    const auto oldest = deltas.front();
+    for (auto& delta : oldest) begin_total(delta);
+    merge_into(totals_, oldest);
     deltas.drop_front();
   }
 }
@@ -211,24 +212,27 @@ bool FlowCache::comes_again(const FlowRecord& record) noexcept {
   const FlowKey key = identity(record);
   const std::uint64_t hashed = hash(key);
   return std::any_of(windows_.begin(), windows_.end(),
-                     [&](auto& entry) { return entry.second.records.find(key, hashed) != nullptr; });
+                     [&](auto& entry) { return entry.second.records.find(key, hashed).operator bool(); });
 }
 
 // Interval mode with an active timeout: totals_ knows since when the flow has been active.
 void FlowCache::track_age(FlowRecord& record) {
   const FlowKey key = identity(record);
   const std::uint64_t hashed = hash(key);
-  FlowRecord* total = totals_.find(key, hashed);
-  if (total == nullptr) {
-    total = &totals_.append(record, hashed);
+  FlowRecord total = record;
+  Place place = totals_.find(key, hashed);
+  if (place) {
+    FlowTable::load(place, total);
+    merge(total, record);
   } else {
-    merge(*total, record);
+    place = totals_.append(record, hashed);
   }
   if (record.flow_end_reason == FlowEndReason::none &&
-      closing_->window.end - first_activity(*total) >= options_.active_timeout) {
+      closing_->window.end - first_activity(total) >= options_.active_timeout) {
     record.flow_end_reason = FlowEndReason::active_timeout;
   }
-  total->flow_end_reason = record.flow_end_reason;
+  total.flow_end_reason = record.flow_end_reason;
+  totals_.store(place, total);
 }
 
 void FlowCache::forget_ages() {

@@ -9,17 +9,17 @@ namespace fffa::flow_cache {
 namespace {
 
 constexpr std::size_t kGroup = 16;       // records looked up together, so that cache misses overlap
-constexpr std::size_t kSlackChunks = 4;  // free chunks that a group of records, or the folding of a window, may need
+constexpr std::size_t kSlackChunks = 8;  // free chunks that a group of records, or the folding of a window, may need
 constexpr std::size_t kMinChunks = 64;
 constexpr std::size_t kIndexBytes = 24;   // of the index, per record, while it grows
-constexpr std::size_t kFewTotals = 1024;  // totals evicted at a time
+constexpr std::size_t kFewTotals = kBatchRecords - kChunkRecords;  // totals evicted at a time, or a few more
 constexpr std::size_t kPatience = 8192;   // totals looked through for silent ones
 
 constexpr TimeNs kFarthest = std::numeric_limits<TimeNs>::max() / 4;  // keeps sums of damaged times within range
 constexpr TimeNs kMinMonitored = 600'000'000'000;
 
 std::size_t chunk_limit(std::size_t memory) {
-  return std::max(kMinChunks, memory / (sizeof(Chunk) + kChunkRecords * kIndexBytes));
+  return std::max(kMinChunks, memory / (kWholeChunk + kChunkRecords * kIndexBytes));
 }
 
 }  // namespace
@@ -64,7 +64,8 @@ void FlowCache::take_records(const Batch& batch, const Ticket& ticket, Emitter& 
 void FlowCache::merge_into(FlowTable& table, std::span<const FlowRecord> records) {
   std::array<FlowKey, kGroup> keys;
   std::array<std::uint64_t, kGroup> hashes{};
-  std::array<FlowRecord*, kGroup> found{};
+  FlowRecord whole;
+  std::array<Place, kGroup> found;
   while (!records.empty()) {
     const std::size_t n = std::min(kGroup, records.size());
     for (std::size_t i = 0; i < n; ++i) {
@@ -75,15 +76,17 @@ void FlowCache::merge_into(FlowTable& table, std::span<const FlowRecord> records
     for (std::size_t i = 0; i < n; ++i) table.prefetch_record(hashes[i]);
     for (std::size_t i = 0; i < n; ++i) {
       found[i] = table.find(keys[i], hashes[i]);
-      if (found[i] == nullptr) {
-        table.append(records[i], hashes[i]);
+      if (found[i]) {
+        found[i].prefetch();
       } else {
-        const auto* bytes = reinterpret_cast<const char*>(found[i]);
-        for (std::size_t at = 0; at < sizeof(FlowRecord); at += 64) __builtin_prefetch(bytes + at, 1);
+        table.append(records[i], hashes[i]);
       }
     }
     for (std::size_t i = 0; i < n; ++i) {
-      if (found[i] != nullptr) merge(*found[i], records[i]);
+      if (!found[i]) continue;
+      FlowTable::load(found[i], whole);
+      merge(whole, records[i]);
+      table.store(found[i], whole);
     }
     records = records.subspan(n);
   }

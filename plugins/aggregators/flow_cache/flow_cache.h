@@ -23,7 +23,7 @@
 
 namespace fffa::flow_cache {
 
-inline constexpr std::size_t kBatchRecords = 4096;  // at most, of an output batch
+inline constexpr std::size_t kBatchRecords = 512;  // at most, of an output batch
 
 struct Options {  // times in nanoseconds
   TimeNs interval = 5'000'000'000;

@@ -8,7 +8,7 @@
 namespace fffa::pcap {
 namespace {
 
-constexpr std::size_t kBatchRecords = 4096;
+constexpr std::size_t kBatchRecords = 1024;
 constexpr std::uint64_t kProgressPackets = 16384;  // between looks whether it is time to show progress
 constexpr std::size_t kQuietStatuses = 256;        // more interfaces than these are named only when they have news
 constexpr auto kPatience = std::chrono::seconds(1);

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+#include "orient.h"
+
+#include <gtest/gtest.h>
+
+#include <cstring>
+
+#include "fffa_bpf/host_table.h"
+#include "packet_builder.h"
+
+namespace fffa::pcap {
+namespace {
+
+using bpf_test::Bytes;
+using bpf_test::PacketBuilder;
+
+const char* const kLow = "10.0.0.1";
+const char* const kHigh = "10.0.0.2";
+
+Bytes ip(const char* src, std::uint16_t src_port, const char* dst, std::uint16_t dst_port) {
+  return PacketBuilder().ipv4(src, dst).tcp(src_port, dst_port).build();
+}
+Bytes eth(const char* src, std::uint16_t src_port, const char* dst, std::uint16_t dst_port) {
+  return PacketBuilder().eth().ipv4(src, dst).tcp(src_port, dst_port).build();
+}
+Bytes behind(Bytes header, const Bytes& packet) {
+  header.insert(header.end(), packet.begin(), packet.end());
+  return header;
+}
+// GENEVE from `outer_src` to `outer_dst`, with TCP inside.
+Bytes tunnel(const char* outer_src, const char* outer_dst, const char* src, const char* dst, const Bytes& options = {},
+             std::uint16_t inner_vlan = 0) {
+  const std::uint16_t from = src == kLow ? 1000 : 80, to = src == kLow ? 80 : 1000;
+  PacketBuilder builder;
+  builder.eth().ipv4(outer_src, outer_dst).udp(4444, 6081).geneve(7, options);
+  if (inner_vlan != 0) builder.eth().vlan(inner_vlan);
+  return builder.ipv4(src, dst).tcp(from, to).build();
+}
+
+class Orient : public ::testing::Test {
+ protected:
+  struct Seen {
+    int reason;
+    fffa_packet packet;
+    Framed framed;
+    std::uint32_t path() const { return packet.key.ifindex; }
+  };
+  Seen see(Bytes bytes, std::uint16_t link_type = kLinkEthernet, Way way = Way::unknown, std::uint32_t interface = 0) {
+    Packet packet;
+    packet.data = bytes.data();
+    packet.captured = packet.length = static_cast<std::uint32_t>(bytes.size());
+    packet.time = 5;
+    packet.interface = interface;
+    packet.way = way;
+    Seen seen{};
+    seen.reason = orienter_(packet, link_type, seen.packet, seen.framed);
+    return seen;
+  }
+  static bool one_entry(const Seen& a, const Seen& b) {
+    EXPECT_EQ(a.reason, FFFA_OK);
+    EXPECT_EQ(b.reason, FFFA_OK);
+    return fffa_same_key(&a.packet.key, &b.packet.key) != 0;
+  }
+  Orienter orienter_{FFFA_OPEN_GENEVE};
+};
+
+TEST_F(Orient, WithoutDirectionBothWaysMeetInOneEntry) {
+  const auto there = see(eth(kLow, 1000, kHigh, 80)), back = see(eth(kHigh, 80, kLow, 1000));
+  EXPECT_TRUE(one_entry(there, back));
+  EXPECT_EQ(there.packet.direction, FFFA_INGRESS) << "the lower end is remote";
+  EXPECT_EQ(back.packet.direction, FFFA_EGRESS);
+  EXPECT_EQ(there.packet.key.remote_port, 1000);
+  EXPECT_EQ(there.packet.at_sender + back.packet.at_sender, 0);
+  EXPECT_FALSE(one_entry(there, see(eth(kLow, 80, kHigh, 1000)))) << "another connection";
+  EXPECT_TRUE(one_entry(see(eth(kLow, 1, kLow, 2)), see(eth(kLow, 2, kLow, 1)))) << "told apart by port";
+}
+
+TEST_F(Orient, KnownDirectionIsTheKernelsAndNeverMeetsUnknown) {
+  const auto in = see(eth(kHigh, 80, kLow, 1000), kLinkEthernet, Way::in);
+  const auto out = see(eth(kLow, 1000, kHigh, 80), kLinkEthernet, Way::out);
+  EXPECT_TRUE(one_entry(in, out));
+  EXPECT_EQ(in.packet.key.remote_port, 80);
+  EXPECT_EQ(in.packet.direction, FFFA_INGRESS);
+  EXPECT_EQ(out.packet.direction, FFFA_EGRESS);
+  EXPECT_EQ(in.packet.at_sender, 0);
+  EXPECT_EQ(out.packet.at_sender, 1);
+  EXPECT_FALSE(one_entry(in, see(eth(kHigh, 80, kLow, 1000))));
+  EXPECT_FALSE(one_entry(in, see(eth(kLow, 1000, kHigh, 80))));
+  EXPECT_EQ(orienter_.paths()[in.path()].kind, Path::directed);
+}
+
+TEST_F(Orient, InterfacesAndVlanStacksArePaths) {
+  const auto tagged = [&](std::uint16_t outer, std::uint16_t inner) {
+    PacketBuilder builder;
+    builder.eth();
+    if (outer != 0) builder.vlan(outer, inner != 0 ? 0x88a8 : 0x8100);
+    if (inner != 0) builder.vlan(inner);
+    return builder.ipv4(kLow, kHigh).tcp(1, 2).build();
+  };
+  const auto plain = see(tagged(0, 0)), ten = see(tagged(10, 0)), stacked = see(tagged(10, 20));
+  EXPECT_FALSE(one_entry(plain, ten));
+  EXPECT_FALSE(one_entry(ten, stacked));
+  EXPECT_FALSE(one_entry(stacked, see(tagged(10, 21))));
+  EXPECT_FALSE(one_entry(plain, see(tagged(0, 0), kLinkEthernet, Way::unknown, 1)));
+  EXPECT_TRUE(one_entry(stacked, see(tagged(10, 20))));
+  EXPECT_EQ(stacked.packet.vlan & 0xfff, 10);
+}
+
+TEST_F(Orient, OverlayAnswersComeTheOtherWayRound) {
+  const auto there = see(tunnel("192.0.2.1", "192.0.2.2", kLow, kHigh));
+  const auto back = see(tunnel("192.0.2.2", "192.0.2.1", kHigh, kLow));
+  EXPECT_TRUE(one_entry(there, back));
+  EXPECT_EQ(there.packet.outer.src.v4, back.packet.outer.dst.v4) << "outer addresses stay as on the wire";
+  const auto returned = see(tunnel("192.0.2.2", "192.0.2.1", kLow, kHigh));
+  EXPECT_FALSE(one_entry(there, returned));
+  EXPECT_TRUE(one_entry(returned, see(tunnel("192.0.2.1", "192.0.2.2", kHigh, kLow))));
+  EXPECT_FALSE(one_entry(there, see(tunnel("192.0.2.1", "192.0.2.2", kLow, kHigh, {}, 5)))) << "a VLAN inside";
+}
+
+TEST_F(Orient, AGatewayLoadBalancersPathsGoByTheOuterDirection) {
+  const auto options = bpf_test::gwlb_options(1, 2, 3);
+  const auto there = see(tunnel("192.0.2.1", "192.0.2.2", kLow, kHigh, options));
+  const auto back = see(tunnel("192.0.2.1", "192.0.2.2", kHigh, kLow, options));
+  EXPECT_TRUE(one_entry(there, back));
+  const auto returned = see(tunnel("192.0.2.2", "192.0.2.1", kLow, kHigh, options));
+  EXPECT_FALSE(one_entry(there, returned));
+  EXPECT_TRUE(one_entry(returned, see(tunnel("192.0.2.2", "192.0.2.1", kHigh, kLow, options))));
+}
+
+TEST_F(Orient, WithKnownDirectionAnAppliancesCopiesAreApartAsInTheKernel) {
+  const auto options = bpf_test::gwlb_options(1, 2, 3);
+  const auto in = see(tunnel("192.0.2.1", "192.0.2.2", kLow, kHigh, options), kLinkEthernet, Way::in);
+  const auto out = see(tunnel("192.0.2.2", "192.0.2.1", kLow, kHigh, options), kLinkEthernet, Way::out);
+  EXPECT_EQ(in.path(), out.path());
+  EXPECT_FALSE(one_entry(in, out));
+}
+
+struct LinkCase {
+  const char* name;
+  std::uint16_t link_type;
+  Bytes bytes;
+  int reason;
+  Way way;
+  std::uint32_t ifindex;
+};
+
+TEST_F(Orient, LinkTypes) {
+  const auto v4 = ip(kLow, 1000, kHigh, 80);
+  const auto v6 = PacketBuilder().ipv6("2001:db8::1", "2001:db8::2").tcp(1000, 80).build();
+  const auto sll = [](std::uint8_t type, std::uint16_t protocol) {
+    return Bytes{0,
+                 type,
+                 0,
+                 1,
+                 0,
+                 6,
+                 1,
+                 2,
+                 3,
+                 4,
+                 5,
+                 6,
+                 0,
+                 0,
+                 static_cast<std::uint8_t>(protocol >> 8),
+                 static_cast<std::uint8_t>(protocol)};
+  };
+  const auto sll2 = [](std::uint8_t type, std::uint16_t protocol) {
+    return Bytes{static_cast<std::uint8_t>(protocol >> 8),
+                 static_cast<std::uint8_t>(protocol),
+                 0,
+                 0,
+                 0,
+                 0,
+                 1,
+                 9,
+                 0,
+                 1,
+                 type,
+                 6,
+                 1,
+                 2,
+                 3,
+                 4,
+                 5,
+                 6,
+                 7,
+                 8};
+  };
+  const LinkCase cases[] = {
+      {"raw", kLinkRaw, v4, FFFA_OK, Way::unknown, 0},
+      {"raw 12", kLinkRawBsd, v6, FFFA_OK, Way::unknown, 0},
+      {"raw 14", kLinkRawOpenBsd, v4, FFFA_OK, Way::unknown, 0},
+      {"ipv4", kLinkIpv4, v4, FFFA_OK, Way::unknown, 0},
+      {"ipv6", kLinkIpv6, v6, FFFA_OK, Way::unknown, 0},
+      {"raw, empty", kLinkRaw, {}, FFFA_TRUNCATED_L3, Way::unknown, 0},
+      {"null, little-endian", kLinkNull, behind({2, 0, 0, 0}, v4), FFFA_OK, Way::unknown, 0},
+      {"null, big-endian", kLinkNull, behind({0, 0, 0, 30}, v6), FFFA_OK, Way::unknown, 0},
+      {"null, not IP", kLinkNull, behind({7, 0, 0, 0}, v4), FFFA_NOT_IP, Way::unknown, 0},
+      {"null, cut", kLinkNull, {2, 0, 0}, FFFA_TRUNCATED_L2, Way::unknown, 0},
+      {"loop", kLinkLoop, behind({0, 0, 0, 2}, v4), FFFA_OK, Way::unknown, 0},
+      {"loop is in network order", kLinkLoop, behind({2, 0, 0, 0}, v4), FFFA_NOT_IP, Way::unknown, 0},
+      {"cooked, to us", kLinkSll, behind(sll(0, 0x0800), v4), FFFA_OK, Way::in, 0},
+      {"cooked, multicast", kLinkSll, behind(sll(2, 0x86dd), v6), FFFA_OK, Way::in, 0},
+      {"cooked, to others", kLinkSll, behind(sll(3, 0x0800), v4), FFFA_OK, Way::unknown, 0},
+      {"cooked, outgoing", kLinkSll, behind(sll(4, 0x0800), v4), FFFA_OK, Way::out, 0},
+      {"cooked, tagged", kLinkSll, behind(behind(sll(4, 0x8100), {0, 5, 8, 0}), v4), FFFA_OK, Way::out, 0},
+      {"cooked, ARP", kLinkSll, behind(sll(0, 0x0806), v4), FFFA_NOT_IP, Way::in, 0},
+      {"cooked, cut", kLinkSll, Bytes(15), FFFA_TRUNCATED_L2, Way::unknown, 0},
+      {"cooked 2, outgoing", kLinkSll2, behind(sll2(4, 0x0800), v4), FFFA_OK, Way::out, 265},
+      {"cooked 2, broadcast", kLinkSll2, behind(sll2(1, 0x86dd), v6), FFFA_OK, Way::in, 265},
+      {"cooked 2, cut", kLinkSll2, Bytes(19), FFFA_TRUNCATED_L2, Way::unknown, 0},
+      {"a link type that is not known", 147, v4, FFFA_NOT_IP, Way::unknown, 0},
+      {"Ethernet, cut", kLinkEthernet, Bytes(13), FFFA_TRUNCATED_L2, Way::unknown, 0},
+  };
+  for (const auto& c : cases) {
+    const auto seen = see(c.bytes, c.link_type);
+    EXPECT_EQ(seen.reason, c.reason) << c.name;
+    EXPECT_EQ(seen.framed.way, c.way) << c.name;
+    EXPECT_EQ(seen.framed.ifindex, c.ifindex) << c.name;
+    if (c.reason != FFFA_OK || seen.reason != FFFA_OK) continue;
+    EXPECT_EQ(seen.packet.bytes, (seen.packet.key.family == 4 ? v4 : v6).size()) << c.name;
+    EXPECT_EQ(seen.packet.tcp, 1) << c.name;
+  }
+}
+
+TEST_F(Orient, WhatPcapngSaysOfADirectionGoesBeforeTheCookedHeader) {
+  Bytes header{0, 4, 0, 1, 0, 6, 1, 2, 3, 4, 5, 6, 0, 0, 8, 0};
+  EXPECT_EQ(see(behind(header, ip(kLow, 1, kHigh, 2)), kLinkSll, Way::in).framed.way, Way::in);
+}
+
+TEST_F(Orient, TunnelsStayClosedOnRequest) {
+  Orienter closed(0);
+  Bytes bytes = tunnel("192.0.2.1", "192.0.2.2", kLow, kHigh);
+  Packet packet;
+  packet.data = bytes.data();
+  packet.captured = packet.length = static_cast<std::uint32_t>(bytes.size());
+  fffa_packet out;
+  Framed framed;
+  ASSERT_EQ(closed(packet, kLinkEthernet, out, framed), FFFA_OK);
+  EXPECT_EQ(out.key.encap, 0);
+  EXPECT_EQ(out.key.proto, FFFA_PROTO_UDP);
+}
+
+TEST(Paths, AreBounded) {
+  Paths paths;
+  Path path;
+  path.kind = Path::undirected;
+  for (std::uint32_t i = 0; i < Paths::kMax + 1000; ++i) {
+    path.vlans = i;
+    ASSERT_NE(paths.number_of(path), 0u);
+  }
+  EXPECT_LE(paths.size(), Paths::kMax + 1);
+  path.vlans = 7;
+  EXPECT_EQ(paths[paths.number_of(path)].vlans, 7u);
+}
+
+}  // namespace
+}  // namespace fffa::pcap
