@@ -94,6 +94,7 @@ class Engine {
   void handle_reload();
   void rebuild_broken();
   bool all_ended() const;
+  bool sinks_gone() const;
   void abandon();
   void join_all(std::chrono::nanoseconds limit);
   int finish(int code);
