@@ -47,9 +47,13 @@ Engine::~Engine() {
   if (left_behind_) graveyard().push_back(services_);
 }
 
+int Engine::exit_code(const Error& error) noexcept {
+  return error.disposition == Disposition::unavailable ? kExitUnavailable : kExitFailed;
+}
+
 int Engine::failed(const std::string& message, const Error& error) {
   say(LogLevel::error, message + ": " + error.message);
-  return is_unavailable(error) ? kExitUnavailable : kExitFailed;
+  return exit_code(error);
 }
 
 int Engine::run() {
@@ -311,8 +315,7 @@ bool Engine::report_balances() {
 int Engine::failure_of_sources() const {
   int code = kExitOk;
   graph_.each<SourceNode>([&](SourceNode& source) {
-    if (const auto error = source.failure())
-      code = std::max(code, is_unavailable(*error) ? kExitUnavailable : kExitFailed);
+    if (const auto error = source.failure()) code = std::max(code, exit_code(*error));
   });
   return code;
 }

@@ -142,6 +142,25 @@ TEST(Faults, WithoutPrivilegeTheRunEndsWithThree) {
   EXPECT_EQ(rig.log->count("in (fake): load the program: CAP_BPF is missing"), 1u);
 }
 
+// Only a stage knows whether EACCES is a missing privilege, or a folder that belongs to somebody else.
+TEST(Faults, AnErrnoAloneIsNoMissingPrivilege) {
+  for (const int error : {EPERM, EACCES}) {
+    Rig rig;
+    rig.source("in", [=](Output&) -> Result<void> { return system_error("read /var/spool/x", error); });
+    rig.sink("out", swallow, {"in"});
+    EXPECT_EQ(rig.run(), kExitFailed);
+    Rig other;
+    other.source("in", emits(1));
+    other.add(
+        "out", StageKind::sink,
+        [=](StageContext&, const ConfigNode&) -> std::unique_ptr<Stage> {
+          throw Failure(system_error("create /var/spool/x", error));
+        },
+        {"in"});
+    EXPECT_EQ(other.run(), kExitFailed);
+  }
+}
+
 TEST(Faults, AStageThatCannotBeBuiltEndsTheRunBeforeAnySourceStarts) {
   Rig rig;
   bool started = false;

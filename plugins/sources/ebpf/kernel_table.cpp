@@ -96,8 +96,10 @@ Result<std::unique_ptr<KernelTable>> KernelTable::load(const TableOptions& optio
   if (!skeleton) return system_error("open the kernel programs (" + libbpf_said + ")", errno, Disposition::unavailable);
   if (auto done = configure(*skeleton, options); !done) return done.error();
   if (const int error = flow_bpf__load(skeleton.get()); error != 0) {
+    // A program that the verifier refuses (EINVAL and others) wants a feature that this kernel does not have.
+    const bool scarce = error == -ENOMEM || error == -EMFILE || error == -ENFILE;
     return system_error("load the kernel programs" + explain_load_failure(-error) + " (" + libbpf_said + ")", -error,
-                        Disposition::unavailable);
+                        scarce ? Disposition::fatal : Disposition::unavailable);
   }
   std::unique_ptr<KernelTable> table(new KernelTable(std::move(skeleton), options));
   if (auto done = table->map_records(); !done) return done.error();
@@ -107,7 +109,7 @@ Result<std::unique_ptr<KernelTable>> KernelTable::load(const TableOptions& optio
 
 Result<void> KernelTable::map_records() {
   void* memory = ::mmap(nullptr, kRecordBytes, PROT_READ, MAP_SHARED, bpf_map__fd(skeleton_->maps.drain_records), 0);
-  if (memory == MAP_FAILED) return system_error("map the read-out records");
+  if (memory == MAP_FAILED) return kernel_error("map the read-out records");
   records_ = static_cast<const fffa_drain_record*>(memory);
   return {};
 }
@@ -140,7 +142,7 @@ Result<KernelTable::Drained> KernelTable::drain(fffa_drain_request request, std:
   options.data_size_in = packet.size();
   options.repeat = 1;
   const int error = bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.fffa_drain), &options);
-  if (error != 0) return system_error("run the read-out program", -error);
+  if (error != 0) return kernel_error("run the read-out program", -error);
   const fffa_drain_result result = skeleton_->bss->drain_result;
   return Drained{{records_, std::min<std::size_t>(result.records, FFFA_DRAIN_CHUNK)}, result};
 }
@@ -154,7 +156,7 @@ int KernelTable::on_event(void* context, void* data, std::size_t size) {
 
 Result<void> KernelTable::open_ring() {
   ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.events), on_event, this, nullptr));
-  if (!ring_) return system_error("map the ring buffer");
+  if (!ring_) return kernel_error("map the ring buffer");
   return {};
 }
 

@@ -2,6 +2,8 @@
 #include "privileges.h"
 
 #include <bpf/libbpf.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -43,13 +45,12 @@ Kernel running_kernel() {
   return {name.release, major * 100 + minor};
 }
 
+// Of this thread, by a call that needs no file descriptor.
 std::uint64_t effective_capabilities() {
-  std::ifstream status("/proc/self/status");
-  std::string line;
-  while (std::getline(status, line)) {
-    if (line.starts_with("CapEff:")) return std::strtoull(line.c_str() + 7, nullptr, 16);
-  }
-  return 0;
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) return 0;
+  return std::uint64_t{sets[1].effective} << 32 | sets[0].effective;
 }
 
 // "CAP_BPF, CAP_NET_ADMIN"; empty: nothing is missing.
@@ -110,8 +111,9 @@ Finding probe_finding(const char* what, int probed, const char* remedy) {
 }
 
 Finding tcx_finding(bool privileged) {
-  if (!privileged) return probe_finding("TC hooks", -EPERM, "");
-  if (has_tcx()) return {Finding::Level::ok, "TC hooks", "TCX links", {}};
+  const auto tcx = privileged ? has_tcx() : std::nullopt;
+  if (!tcx) return probe_finding("TC hooks", -EPERM, "");
+  if (*tcx) return {Finding::Level::ok, "TC hooks", "TCX links", {}};
   return {Finding::Level::degraded, "TC hooks", "clsact filters (no TCX before kernel 6.6)",
           "nothing to do: a filter that outlives a killed fffa is replaced by the next start"};
 }
@@ -147,6 +149,11 @@ Result<void> check_privileges() {
   }
   if (problems.empty()) return {};
   return unavailable("cannot capture: " + problems + " (`fffa doctor` shows the whole table)");
+}
+
+Error kernel_error(std::string_view what, int error) {
+  const bool forbidden = error == EPERM || error == EACCES || error == EOPNOTSUPP;
+  return system_error(what, error, forbidden ? Disposition::unavailable : Disposition::fatal);
 }
 
 std::string explain_load_failure(int error) {
