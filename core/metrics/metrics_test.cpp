@@ -67,10 +67,13 @@ TEST(Health, ListsWhatIsDegraded) {
 struct Http : testing::Test {
   std::unique_ptr<HttpServer> server;
   void SetUp() override {
-    auto made = HttpServer::listen("127.0.0.1:0", [](std::string_view path) -> HttpResponse {
-      if (path == "/big") return {200, "text/plain", std::string(5'000'000, 'x')};
-      return {path == "/metrics" ? 200 : 404, "text/plain", "you asked for " + std::string(path) + "\n"};
-    }, std::chrono::hours(1));
+    auto made = HttpServer::listen(
+        "127.0.0.1:0",
+        [](std::string_view path) -> HttpResponse {
+          if (path == "/big") return {200, "text/plain", std::string(5'000'000, 'x')};
+          return {path == "/metrics" ? 200 : 404, "text/plain", "you asked for " + std::string(path) + "\n"};
+        },
+        std::chrono::hours(1));
     ASSERT_TRUE(made) << made.error().message;
     server = std::move(*made);
     server->serve();

@@ -164,7 +164,8 @@ void Engine::loop() {
     if (options_.duration > 0ns && now - start >= options_.duration) stop_requested_ = true;
     const bool pointless = sinks_gone();
     if ((stop_requested_ || pointless) && !deadline) {
-      say(LogLevel::info, pointless ? "stopping: there is no sink left" : "stopping: the sources end, the rest is delivered");
+      say(LogLevel::info,
+          pointless ? "stopping: there is no sink left" : "stopping: the sources end, the rest is delivered");
       services_->health.set_ready(false);
       services_->stopping = true;
       graph_.each<SourceNode>([](SourceNode& source) {

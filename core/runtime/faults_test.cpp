@@ -151,12 +151,11 @@ TEST(Faults, AnErrnoAloneIsNoMissingPrivilege) {
     EXPECT_EQ(rig.run(), kExitFailed);
     Rig other;
     other.source("in", emits(1));
-    other.add(
-        "out", StageKind::sink,
-        [=](StageContext&, const ConfigNode&) -> std::unique_ptr<Stage> {
-          throw Failure(system_error("create /var/spool/x", error));
-        },
-        {"in"});
+    other.add("out", StageKind::sink,
+              [=](StageContext&, const ConfigNode&) -> std::unique_ptr<Stage> {
+                throw Failure(system_error("create /var/spool/x", error));
+              },
+              {"in"});
     EXPECT_EQ(other.run(), kExitFailed);
   }
 }

@@ -2,6 +2,7 @@
 #include "reload.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <set>
@@ -426,6 +427,23 @@ TEST_F(ReloadTest, ASinkThatDoesNotDeliverIsNotRemoved) {
   rig.reload(next);
   EXPECT_EQ(rig.log->count("out (fake) is to be removed and does not deliver"), 1u) << rig.log->all();
   failing = false;
+  more();
+  end();
+}
+
+TEST_F(ReloadTest, WithoutDescriptorsTheOldPipelineGoesOn) {
+  begin();
+  Pipeline next = rig.pipeline;
+  next.stages.push_back(next.stages[rig.index("kept")]);
+  next.stages.back().id = "more";
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  rig.reload(next);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(rig.log->count("the old pipeline goes on: out of resources: eventfd: Too many open files"), 1u)
+      << rig.log->all();
   more();
   end();
 }

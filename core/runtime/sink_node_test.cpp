@@ -190,7 +190,8 @@ TEST(Sinks, ASinkThatIsGoneIsNotRebuiltAndOthersGoOn) {
             ++built;
             auto sink = std::make_unique<FakeSink>();
             sink->on_write = [&](const Batch& batch) -> Result<void> {
-              return ++writes > 3 && !batch.empty() ? Result<void>(gone("write to the pipe: Broken pipe")) : Result<void>{};
+              return ++writes > 3 && !batch.empty() ? Result<void>(gone("write to the pipe: Broken pipe"))
+                                                    : Result<void>{};
             };
             sink->on_close = [&]() -> Result<void> {
               ++closed;

@@ -83,7 +83,7 @@ Attachment::~Attachment() {
 }
 
 bool Attachment::intact() const noexcept {
-  if (clsact_) return clsact_->attached(direction_) == program_id_;
+  if (clsact_) return clsact_->attached(direction_).value_or(program_id_) == program_id_;
   bpf_link_info info{};
   std::uint32_t size = sizeof info;
   // TCX keeps its ifindex where XDP does; a detached link says 0

@@ -121,7 +121,7 @@ Result<std::shared_ptr<Clsact>> Clsact::open(std::uint32_t ifindex, const std::s
     // what a killed fffa left behind is ours again, if nothing else is there
     bool leftover = false;
     for (auto direction : {Direction::ingress, Direction::egress}) {
-      if (!program_name(clsact->attached(direction)).starts_with(kProgramPrefix)) continue;
+      if (!program_name(clsact->attached(direction).value_or(0)).starts_with(kProgramPrefix)) continue;
       clsact->detach(direction);
       leftover = true;
     }
@@ -144,7 +144,7 @@ Result<std::uint32_t> Clsact::attach(int program, Direction direction) {
   const int error = bpf_tc_attach(&hook, &options);
   if (error == 0) return options.prog_id;
   if (error == -EEXIST) {
-    const std::uint32_t foreign = attached(direction);
+    const std::uint32_t foreign = attached(direction).value_or(0);
     return fail("attach to " + name_ + ": TC filter priority 1 handle 0xfffa is held by program `" +
                 program_name(foreign) + "` (id " + std::to_string(foreign) + "), which is left alone");
   }
@@ -157,10 +157,12 @@ void Clsact::detach(Direction direction) noexcept {
   bpf_tc_detach(&hook, &options);
 }
 
-std::uint32_t Clsact::attached(Direction direction) const noexcept {
+std::optional<std::uint32_t> Clsact::attached(Direction direction) const noexcept {
   auto hook = make_hook(ifindex_, point_of(direction));
   auto options = make_options();
-  return bpf_tc_query(&hook, &options) == 0 ? options.prog_id : 0;
+  const int error = bpf_tc_query(&hook, &options);
+  if (error == -EMFILE || error == -ENFILE || error == -ENOMEM) return std::nullopt;
+  return error == 0 ? options.prog_id : 0;
 }
 
 bool Clsact::empty() const noexcept {

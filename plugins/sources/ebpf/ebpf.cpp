@@ -177,11 +177,16 @@ std::string describe_hooks(const Link& link, const std::string& foreign_xdp, std
 Probe Ebpf::probe() {
   Probe answer;
   answer.findings = examine();
+  const auto unknown = [&](const Error& error) {
+    answer.findings.push_back({Finding::Level::missing, "interfaces", error.message, {}});
+    return answer;
+  };
   auto netlink = RtNetlink::open(false);
-  if (!netlink) return answer;
+  if (!netlink) return unknown(netlink.error());
   const auto links = netlink->links();
+  if (!links) return unknown(links.error());
   const auto addresses = netlink->addresses();
-  if (!links || !addresses) return answer;
+  if (!addresses) return unknown(addresses.error());
   const auto tcx = has_tcx();
   for (const auto& link : *links) {
     InterfaceInfo info;

@@ -90,6 +90,7 @@ Result<void> KernelTable::configure(flow_bpf& skeleton, const TableOptions& opti
 
 Result<std::unique_ptr<KernelTable>> KernelTable::load(const TableOptions& options) {
   if (auto allowed = check_privileges(); !allowed) return allowed.error();
+  if (auto enough = check_descriptors(); !enough) return fail("load the kernel programs: " + enough.error().message);
   libbpf_set_print(listen);
   libbpf_said.clear();
   SkeletonPtr skeleton(flow_bpf__open());

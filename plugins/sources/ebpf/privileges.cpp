@@ -3,6 +3,7 @@
 
 #include <bpf/libbpf.h>
 #include <linux/capability.h>
+#include <sys/eventfd.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 #include <optional>
 
 #include "attach.h"
+#include "fd.h"
 
 namespace fffa::ebpf {
 namespace {
@@ -33,7 +35,8 @@ struct Kernel {
   std::string release;
   int version = 0;  // 6.1 is 601
 };
-constexpr int kOldest = 517;  // bpf_loop
+constexpr std::size_t kDescriptors = 20;  // that loading takes, with some to spare
+constexpr int kOldest = 517;              // bpf_loop
 constexpr int kTested = 601;
 
 Kernel running_kernel() {
@@ -151,6 +154,16 @@ Result<void> check_privileges() {
   return unavailable("cannot capture: " + problems + " (`fffa doctor` shows the whole table)");
 }
 
+Result<void> check_descriptors() {
+  std::array<Fd, kDescriptors> spare;
+  for (auto& fd : spare) {
+    fd = Fd(::eventfd(0, EFD_CLOEXEC));
+    if (!fd)
+      return system_error("fewer than " + std::to_string(kDescriptors) + " file descriptors are left (`ulimit -n`)");
+  }
+  return {};
+}
+
 Error kernel_error(std::string_view what, int error) {
   const bool forbidden = error == EPERM || error == EACCES || error == EOPNOTSUPP;
   return system_error(what, error, forbidden ? Disposition::unavailable : Disposition::fatal);
@@ -168,6 +181,10 @@ std::vector<Finding> examine() {
   const std::string missing = missing_capabilities();
   libbpf_set_print(nullptr);
   std::vector<Finding> findings = {kernel_finding(), capability_finding(missing)};
+  if (auto enough = check_descriptors(); !enough) {  // what follows would look as if the kernel did not have it
+    findings.push_back({Finding::Level::missing, "file descriptors", enough.error().message, "raise the limit"});
+    return findings;
+  }
   const auto probed = [&](auto probe) { return missing.empty() ? probe() : -EPERM; };
   findings.push_back(probe_finding("XDP", probed([] { return libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_XDP, nullptr); }),
                                    "use `ingress: tc`, or a kernel built with CONFIG_BPF_SYSCALL=y"));

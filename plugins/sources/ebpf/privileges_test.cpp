@@ -2,10 +2,11 @@
 #include "privileges.h"
 
 #include <gtest/gtest.h>
-#include <sys/syscall.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 
@@ -42,6 +43,38 @@ TEST(Privileges, OneErrorNamesAllThatIsMissing) {
                : 1;
   };
   EXPECT_EQ(as_nobody(body), 0);
+}
+
+// As few file descriptors as a process can have.
+int with_descriptors(rlim_t limit, const std::function<int()>& body) {
+  const auto limited = [&] {
+    const rlimit few{limit, limit};
+    return ::setrlimit(RLIMIT_NOFILE, &few) != 0 ? 98 : body();
+  };
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(limited());
+  int status = 0;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+bool names_the_cause(const std::string& message) {
+  return message.find("Too many open files") != std::string::npos;
+}
+
+TEST(Descriptors, WithoutAnyTheCauseIsNamed) {
+  const auto body = [] {
+    const auto enough = check_descriptors();
+    if (enough || !names_the_cause(enough.error().message)) return 1;
+    const auto findings = examine();
+    const bool said = std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
+      return finding.what == "file descriptors" && names_the_cause(finding.detail);
+    });
+    const auto probe = Ebpf::probe();
+    return said && probe.findings.back().what == "interfaces" && names_the_cause(probe.findings.back().detail) ? 0 : 2;
+  };
+  EXPECT_EQ(with_descriptors(0, body), 0);
+  EXPECT_EQ(with_descriptors(16, [] { return check_descriptors() ? 1 : 0; }), 0);
+  EXPECT_TRUE(check_descriptors());
 }
 
 TEST(Interfaces, WithoutPrivilegesNobodyKnowsOfTcx) {
