@@ -39,9 +39,11 @@ struct CloseObject {
 
 constexpr std::array<const char*, 3> kPrograms = {"fffa_xdp_ingress", "fffa_tc_ingress", "fffa_tc_egress"};
 
+// A program that the verifier refuses (EINVAL and others) wants a feature that this kernel does not have.
 Error load_failure(int error) {
+  const bool scarce = error == ENOMEM || error == EMFILE || error == ENFILE;
   return system_error("load the kernel programs" + explain_load_failure(error) + " (" + libbpf_said + ")", error,
-                      Disposition::unavailable);
+                      scarce ? Disposition::fatal : Disposition::unavailable);
 }
 
 // Only the one called `name` is to be loaded.
@@ -108,6 +110,7 @@ Result<void> KernelTable::configure(flow_bpf& skeleton, const TableOptions& opti
 
 Result<std::unique_ptr<KernelTable>> KernelTable::load(const TableOptions& options) {
   if (auto allowed = check_privileges(); !allowed) return allowed.error();
+  if (auto enough = check_descriptors(); !enough) return fail("load the kernel programs: " + enough.error().message);
   libbpf_set_print(listen);
   libbpf_said.clear();
   SkeletonPtr skeleton(flow_bpf__open());
@@ -123,7 +126,7 @@ Result<std::unique_ptr<KernelTable>> KernelTable::load(const TableOptions& optio
 
 Result<void> KernelTable::map_records() {
   void* memory = ::mmap(nullptr, kRecordBytes, PROT_READ, MAP_SHARED, bpf_map__fd(skeleton_->maps.drain_records), 0);
-  if (memory == MAP_FAILED) return system_error("map the read-out records");
+  if (memory == MAP_FAILED) return kernel_error("map the read-out records");
   records_ = static_cast<const fffa_drain_record*>(memory);
   return {};
 }
@@ -181,7 +184,7 @@ Result<KernelTable::Drained> KernelTable::drain(fffa_drain_request request, std:
   options.data_size_in = packet.size();
   options.repeat = 1;
   const int error = bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.fffa_drain), &options);
-  if (error != 0) return system_error("run the read-out program", -error);
+  if (error != 0) return kernel_error("run the read-out program", -error);
   const fffa_drain_result result = skeleton_->bss->drain_result;
   return Drained{{records_, std::min<std::size_t>(result.records, FFFA_DRAIN_CHUNK)}, result};
 }
@@ -195,7 +198,7 @@ int KernelTable::on_event(void* context, void* data, std::size_t size) {
 
 Result<void> KernelTable::open_ring() {
   ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.events), on_event, this, nullptr));
-  if (!ring_) return system_error("map the ring buffer");
+  if (!ring_) return kernel_error("map the ring buffer");
   return {};
 }
 

@@ -65,6 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
         Fault{"descriptor_sink", "comes and goes", "20 file descriptors are left"},
         Fault{"exiting_sink", "takes batches", "ended the process"},
         Fault{"rejecting_sink", "takes batches", "too many records"},
+        Fault{"leaving_sink", "takes batches", "its other end is gone"},
         Fault{"untold_async_sink", "takes batches", "untold"},
         Fault{"never_async_sink", "takes batches", "did not complete"}, Fault{"default_sink", "own defaults", "port"},
         Fault{"reserved_sink", "schema", "queue"}, Fault{"undocumented_sink", "schema", "no doc line"},
