@@ -21,6 +21,7 @@ TEST(Registry, CountsExactlyAndPrintsText) {
   auto& counter = registry.counter("fffa_things_total", "Things", {{"stage", "a"}, {"reason", "x\"y\n"}});
   EXPECT_EQ(&counter, &registry.counter("fffa_things_total", "Things", {{"reason", "x\"y\n"}, {"stage", "a"}}));
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i)
     threads.emplace_back([&] {
       for (int n = 0; n < 10000; ++n) counter.add(3);
@@ -132,6 +133,7 @@ TEST_F(Http, SurvivesWhatIsNotHttp) {
 TEST_F(Http, SlowClientsKeepNobodyOut) {
   const std::string request = "GET /metrics HTTP/1.1\r\n\r\n";
   std::vector<int> idle;
+  idle.reserve(17);
   for (int i = 0; i < 17; ++i) idle.push_back(dial());
   EXPECT_EQ(ask(request).substr(9, 3), "200");
   for (std::size_t i = 0; i < idle.size(); ++i) {

@@ -107,7 +107,7 @@ struct TickingSink : FakeAsyncSink {
   bool pending = false;
   std::unique_ptr<Timer> timer;
   explicit TickingSink(StageContext& context) {
-    on_write = [this](std::shared_ptr<const Batch> batch, Completion completion) {
+    on_write = [this](const std::shared_ptr<const Batch>& batch, Completion completion) {
       if (batch->watermark != kEndOfInput) return completion.done();
       last = std::move(completion);
       pending = true;
@@ -242,7 +242,7 @@ TEST(Sinks, WhenTheLastSinkIsGoneTheRunEndsByItself) {
   rig.add("async", StageKind::async_sink,
           [&](StageContext&, const ConfigNode&) {
             auto sink = std::make_unique<FakeAsyncSink>();
-            sink->on_write = [&](std::shared_ptr<const Batch>, Completion completion) {
+            sink->on_write = [&](const std::shared_ptr<const Batch>&, Completion completion) {
               open.push_back(std::move(completion));
               if (open.size() == 4) open[1].error(gone("the stream is over"));
             };

@@ -21,7 +21,7 @@ using Kind = Reply::Kind;
 
 constexpr const char* kTokenPath = "/latest/api/token";
 
-HttpServer::Handler with_token(std::function<Response(const Request&)> get) {
+HttpServer::Handler with_token(const std::function<Response(const Request&)>& get) {
   return [get](const Request& request) {
     if (request.method != "PUT") return get(request);
     return Response{200, "token-1", "", {}, {}, false};

@@ -29,7 +29,7 @@ struct Fault {
   const char* check;    // part of the name of a check that must fail
   const char* problem;  // part of what it says
 };
-void PrintTo(const Fault& fault, std::ostream* out) {
+void PrintTo(const Fault& fault, std::ostream* out) {  // NOLINT(readability-identifier-naming): GoogleTest looks for it
   *out << fault.type;
 }
 
