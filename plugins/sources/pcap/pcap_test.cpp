@@ -38,10 +38,10 @@ class PcapSource : public ::testing::Test {
     std::string pattern = ::testing::TempDir() + "pcap_test.XXXXXX";
     directory_ = ::mkdtemp(pattern.data());
   }
-  ~PcapSource() override { std::filesystem::remove_all(directory_); }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
 
   std::string file(const Bytes& bytes, const std::string& name = "x.pcap") {
-    const auto path = (directory_ / name).string();
+    auto path = (directory_ / name).string();
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     return path;

@@ -87,8 +87,8 @@ std::uint32_t Table::touched() const noexcept {
 
 // ---- counting
 
-// Nearly all the time goes into waiting for memory: entries of 512 bytes, hit at random. So the whole batch's buckets are
-// asked for first, then its entries, before any of them is needed.
+// Nearly all the time goes into waiting for memory: entries of 512 bytes, hit at random. So the whole batch's buckets
+// are asked for first, then its entries, before any of them is needed.
 void Table::count(std::span<fffa_packet> packets, RecordTaker& taker) {
   std::array<fffa_address, kBatch> addresses;
   std::array<std::uint32_t, kBatch> places;
