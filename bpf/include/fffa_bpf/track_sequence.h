@@ -165,7 +165,9 @@ FFFA_INLINE void fffa_track_old_segment(struct fffa_flow *f, const struct fffa_s
 	if (filled == old && fffa_is_reordered(f, s, p, opened)) {
 		s->slot->out_of_order += segments;
 		d->seen &= (__u16)~FFFA_SEEN_RTT; /* what answers this may cover segments that waited for it */
-	} else if (filled || !fffa_is_probe(s, p)) {
+	} else if (!filled && fffa_is_probe(s, p)) {
+		d->seen |= FFFA_SEEN_KEEP_ALIVE;
+	} else {
 		if (fffa_is_timeout(s, p))
 			s->slot->timeout_retransmits += segments;
 		else
@@ -196,7 +198,7 @@ FFFA_INLINE void fffa_track_segment(struct fffa_flow *f, const struct fffa_sides
 		if (fffa_unlikely(ahead > 0)) fffa_open_hole(d, s->r, p->seq, fffa_tick(p->time_ns));
 		d->next_seq = end;
 		d->newest_sent = fffa_rtt_time(p->time_ns);
-		d->seen |= FFFA_SEEN_NEWEST;
+		d->seen = (__u16)((d->seen & ~FFFA_SEEN_KEEP_ALIVE) | FFFA_SEEN_NEWEST);
 	} else {
 		fffa_track_old_segment(f, s, p, end);
 	}
