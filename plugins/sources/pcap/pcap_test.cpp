@@ -212,9 +212,11 @@ TEST_F(PcapSource, ManyRecordsComeInSeveralBatchesWithOneNewWatermark) {
     made.packet(10, i, builder.build());
   }
   ASSERT_TRUE(run(file(made.bytes)).ok());
-  ASSERT_EQ(batches_.size(), 3u);
-  EXPECT_EQ(batches_[1].watermark, 0);
-  EXPECT_EQ(batches_[2].watermark, 10 * kSecond + 9999 * 1000);
+  ASSERT_GT(batches_.size(), 2u);
+  EXPECT_EQ(batches_.back().watermark, 10 * kSecond + 9999 * 1000);
+  batches_.pop_back();
+  for (const auto& batch : batches_) EXPECT_EQ(batch.watermark, 0);
+  expect_balance();
 }
 
 TEST_F(PcapSource, RealtimeKeepsThePausesAndStopsAtOnce) {
