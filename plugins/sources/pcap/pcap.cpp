@@ -72,7 +72,7 @@ Result<void> Pcap::run(Output& output) {
   Progress progress(name_, file_->size());
   Packet packet;
   auto next = Reader::Next::packet;
-  while (going()) {
+  while (counts_.packets % Table::kBatch != 0 || going()) {
     next = reader_->next(packet);
     if (next != Reader::Next::packet) break;
     if (config_.pace == Pace::realtime && !await(packet.time)) break;
@@ -129,6 +129,7 @@ void Pcap::account(const Packet& packet, const Framed& framed, int reason) {
 }
 
 std::size_t Pcap::status_of(std::uint32_t interface) {
+  if (interface < interface_status_.size()) return interface_status_[interface];
   while (interface_status_.size() <= interface) {
     const Text name = context_.texts().intern(reader_->interfaces()[interface_status_.size()].name);
     const auto found = std::find_if(statuses_.begin(), statuses_.end(),
