@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <random>
 #include <utility>
 
 namespace fffa::pcap {
@@ -158,6 +159,27 @@ Framed frame_of(const Packet& packet, std::uint16_t link_type, std::uint32_t tun
   return framed;
 }
 
+Orienter::Orienter(std::uint32_t tunnels) : tunnels_(tunnels) {
+  fragments_.entries = fragment_entries_.data();
+  std::random_device random;
+  for (auto& seed : fragments_.seeds) seed = static_cast<std::uint32_t>(random());
+}
+
+// Ports are not known here, so the path's kind is that of the outer packet's direction; the inner one's is in the ends.
+void Orienter::follow_fragment(const Path& path, fffa_packet& packet) {
+  Path way = path;
+  if (packet.outer_fragment != 0) {
+    way.inner_vlan = 0;
+    packet.key.ifindex = paths_.number_of(way);
+    fffa_follow_outer_fragment(&fragments_, &packet);
+  }
+  if (packet.fragment == 0) return;
+  way = path;
+  if (way.kind != Path::directed) way.kind = kind_of(packet, false);
+  packet.key.ifindex = paths_.number_of(way);
+  fffa_follow_fragment(&fragments_, &packet);
+}
+
 int Orienter::operator()(const Packet& packet, std::uint16_t link_type, fffa_packet& out, Framed& framed) {
   framed = frame_of(packet, link_type, tunnels_);
   if (!framed.readable) return framed.reason;
@@ -175,6 +197,9 @@ int Orienter::operator()(const Packet& packet, std::uint16_t link_type, fffa_pac
   path.ifindex = framed.ifindex;
   if (fffa_unlikely(out.vlan != 0)) path.vlans = vlan_stack(framed.frame);
   if (fffa_unlikely(out.key.encap != 0)) path.inner_vlan = inner_vlan(framed.frame, out);
+  if (framed.way == Way::unknown) path.kind = Path::undirected;
+  out.time_ns = static_cast<__u64>(packet.time);
+  if (fffa_unlikely((out.fragment | out.outer_fragment) != 0)) follow_fragment(path, out);
   if (framed.way == Way::unknown) {
     fffa_flow_key& key = out.key;
     const bool reverse = higher(key.remote_addr, key.remote_port, key.local_addr, key.local_port);
@@ -186,7 +211,6 @@ int Orienter::operator()(const Packet& packet, std::uint16_t link_type, fffa_pac
     path.kind = kind_of(out, reverse);
   }
   out.key.ifindex = paths_.number_of(path);
-  out.time_ns = static_cast<__u64>(packet.time);
   return FFFA_OK;
 }
 

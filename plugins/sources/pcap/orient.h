@@ -11,6 +11,7 @@
 //       the appliance goes the other way;
 //   (b) else: whether inner and outer packet go the same way. So A -> B over X -> Y and the answers over Y -> X are one
 //       path, and A -> B over Y -> X is another.
+// A datagram's fragments go the way of the wire: so they find its ports before the two ends are put in order.
 // Paths have numbers, which stand in the engine's key in place of an interface's index.
 #pragma once
 
@@ -18,6 +19,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "fffa_bpf/host_fragments.h"
 #include "fffa_bpf/parse.h"
 #include "reader.h"
 
@@ -73,7 +75,7 @@ Framed frame_of(const Packet& packet, std::uint16_t link_type, std::uint32_t tun
 
 class Orienter {
  public:
-  explicit Orienter(std::uint32_t tunnels) : tunnels_(tunnels) {}
+  explicit Orienter(std::uint32_t tunnels);
 
   // Parses `packet`. FFFA_OK: `out` is ready to be tracked; its direction is enum fffa_direction, its key's ifindex the
   // path's number. Else enum fffa_reason: why no flow can be named. `framed` is set in any case.
@@ -82,8 +84,12 @@ class Orienter {
   const Paths& paths() const noexcept { return paths_; }
 
  private:
+  void follow_fragment(const Path& path, fffa_packet& packet);
+
   std::uint32_t tunnels_;
   Paths paths_;
+  std::vector<fffa_fragment> fragment_entries_ = std::vector<fffa_fragment>(FFFA_FRAGMENTS);
+  fffa_fragments fragments_{};
 };
 
 }  // namespace fffa::pcap
