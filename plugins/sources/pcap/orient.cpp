@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <random>
 #include <utility>
 
 namespace fffa::pcap {
@@ -172,17 +173,10 @@ Framed frame_of(const Packet& packet, std::uint16_t link_type, std::uint32_t tun
   return framed;
 }
 
-// The direction is not known: the ends of the key in order, and the kind of path.
-void Orienter::set_undirected(fffa_packet& packet, Path& path) {
-  fffa_flow_key& key = packet.key;
-  const bool reverse = higher(key.remote_addr, key.remote_port, key.local_addr, key.local_port);
-  if (reverse) {
-    std::swap(key.remote_addr, key.local_addr);
-    std::swap(key.remote_port, key.local_port);
-    packet.direction = FFFA_EGRESS;
-  }
+// The kind of path of a packet whose direction is not known; `reverse`: its remote end is the higher one.
+void Orienter::set_kind(const fffa_packet& packet, bool reverse, Path& path) {
   path.kind = Path::undirected;
-  if (key.encap == FFFA_ENCAP_NONE) return;
+  if (packet.key.encap == FFFA_ENCAP_NONE) return;
   const fffa_outer& outer = packet.outer;
   const bool outer_reverse = higher(outer.src, 0, outer.dst, 0);
   if (outer.gwlb == 0) {
@@ -191,6 +185,39 @@ void Orienter::set_undirected(fffa_packet& packet, Path& path) {
   }
   path.kind = outer_reverse ? Path::gwlb_reverse : Path::gwlb;
   path.way = gateways_.way_of(outer, outer_reverse);
+}
+
+// Puts the ends of the key in order, since the direction is not known.
+void Orienter::set_undirected(fffa_packet& packet, Path& path) {
+  fffa_flow_key& key = packet.key;
+  const bool reverse = higher(key.remote_addr, key.remote_port, key.local_addr, key.local_port);
+  if (reverse) {
+    std::swap(key.remote_addr, key.local_addr);
+    std::swap(key.remote_port, key.local_port);
+    packet.direction = FFFA_EGRESS;
+  }
+  set_kind(packet, reverse, path);
+}
+
+Orienter::Orienter(std::uint32_t tunnels) : tunnels_(tunnels) {
+  fragments_.entries = fragment_entries_.data();
+  std::random_device random;
+  for (auto& seed : fragments_.seeds) seed = static_cast<std::uint32_t>(random());
+}
+
+// Ports are not known here, so the path's kind is that of the outer packet's direction; the inner one's is in the ends.
+void Orienter::follow_fragment(const Path& path, fffa_packet& packet) {
+  Path way = path;
+  if (packet.outer_fragment != 0) {
+    way.inner_vlan = 0;
+    packet.key.ifindex = paths_.number_of(way);
+    fffa_follow_outer_fragment(&fragments_, &packet);
+  }
+  if (packet.fragment == 0) return;
+  way = path;
+  if (way.kind != Path::directed) set_kind(packet, false, way);
+  packet.key.ifindex = paths_.number_of(way);
+  fffa_follow_fragment(&fragments_, &packet);
 }
 
 int Orienter::operator()(const Packet& packet, std::uint16_t link_type, fffa_packet& out, Framed& framed) {
@@ -210,9 +237,11 @@ int Orienter::operator()(const Packet& packet, std::uint16_t link_type, fffa_pac
   path.ifindex = framed.ifindex;
   if (fffa_unlikely(out.vlan != 0)) path.vlans = vlan_stack(framed.frame);
   if (fffa_unlikely(out.key.encap != 0)) path.inner_vlan = inner_vlan(framed.frame, out);
+  if (framed.way == Way::unknown) path.kind = Path::undirected;
+  out.time_ns = static_cast<__u64>(packet.time);
+  if (fffa_unlikely((out.fragment | out.outer_fragment) != 0)) follow_fragment(path, out);
   if (framed.way == Way::unknown) set_undirected(out, path);
   out.key.ifindex = paths_.number_of(path);
-  out.time_ns = static_cast<__u64>(packet.time);
   return FFFA_OK;
 }
 

@@ -12,6 +12,7 @@
 //       one towards it: that of the path's records is ingress, of the other's egress;
 //   (b) else: whether inner and outer packet go the same way. So A -> B over X -> Y and the answers over Y -> X are one
 //       path, and A -> B over Y -> X is another.
+// A datagram's fragments go the way of the wire: so they find its ports before the two ends are put in order.
 // Paths have numbers, which stand in the engine's key in place of an interface's index.
 #pragma once
 
@@ -19,6 +20,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "fffa_bpf/host_fragments.h"
 #include "fffa_bpf/parse.h"
 #include "reader.h"
 
@@ -96,7 +98,7 @@ class GatewayPaths {
 
 class Orienter {
  public:
-  explicit Orienter(std::uint32_t tunnels) : tunnels_(tunnels) {}
+  explicit Orienter(std::uint32_t tunnels);
 
   // Parses `packet`. FFFA_OK: `out` is ready to be tracked; its direction is enum fffa_direction, its key's ifindex the
   // path's number. Else enum fffa_reason: why no flow can be named. `framed` is set in any case.
@@ -105,11 +107,15 @@ class Orienter {
   const Paths& paths() const noexcept { return paths_; }
 
  private:
+  void set_kind(const fffa_packet& packet, bool reverse, Path& path);
   void set_undirected(fffa_packet& packet, Path& path);
+  void follow_fragment(const Path& path, fffa_packet& packet);
 
   std::uint32_t tunnels_;
   Paths paths_;
   GatewayPaths gateways_;
+  std::vector<fffa_fragment> fragment_entries_ = std::vector<fffa_fragment>(FFFA_FRAGMENTS);
+  fffa_fragments fragments_{};
 };
 
 }  // namespace fffa::pcap
