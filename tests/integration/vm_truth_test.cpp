@@ -3,8 +3,9 @@
 // socket. Needs kernel modules that the development machine lacks: for virtual machines (tests/vm/truth.sh).
 #include <gtest/gtest.h>
 
-#include <map>
-#include <set>
+#include <fstream>
+#include <string>
+#include <vector>
 
 #include "live_source.h"
 #include "measured.h"
@@ -28,6 +29,7 @@ class GeneveTest : public ::testing::TestWithParam<const char*> {
             " remote 10.77.0." + other);
     const Netns::Inside inside(side);
     set_offloads("gnv0", false);
+    std::ofstream("/proc/sys/net/ipv6/conf/gnv0/disable_ipv6") << 1;  // it would speak up by itself
     side.ip("link set gnv0 multicast off up");
     side.ip("address add 10.78.0." + mine + "/24 dev gnv0");
     side.ip("neighbour replace 10.78.0." + other + " lladdr 02:00:00:00:78:0" + other + " nud permanent dev gnv0");
