@@ -27,7 +27,7 @@ function(fffa_test name)
 endfunction()
 
 # fffa_fuzz(NAME SOURCES... [LINK targets...] [CORPUS dirs...] [SECONDS n] [OPTIONS libFuzzer options...]): one libFuzzer target (preset
-# `fuzz`; elsewhere the call does nothing). The ctest test fuzz.NAME replays the seed corpus and fuzzes on for n seconds (default 20).
+# `fuzz`; elsewhere the call does nothing). The ctest test fuzz.NAME replays the seed corpus and fuzzes on for n seconds (default 60).
 # The target `fuzzers` builds all of them.
 if(FFFA_FUZZ)
   add_custom_target(fuzzers)
@@ -43,7 +43,7 @@ function(fffa_fuzz name)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   add_dependencies(fuzzers ${name})
   if(NOT arg_SECONDS)
-    set(arg_SECONDS 20)
+    set(arg_SECONDS 60)
   endif()
   # the first folder receives what the run finds and stays in the build tree; the seeds are only read
   set(found ${fffa_BINARY_DIR}/fuzz/${name}.corpus)

@@ -52,6 +52,7 @@ FFFA_INLINE struct fffa_frame fffa_skb_whole(struct __sk_buff *skb) { return fff
 /* And the first step of all: everything once more. */
 #define FFFA_STEPS(kind, context) \
 	FFFA_STEP(kind, context, extensions) \
+	FFFA_STEP(kind, context, fragment) \
 	FFFA_STEP(kind, context, transport) \
 	FFFA_STEP(kind, context, tunnel) \
 	FFFA_STEP(kind, context, inner) \
@@ -64,8 +65,9 @@ FFFA_INLINE struct fffa_frame fffa_skb_whole(struct __sk_buff *skb) { return fff
 		return fffa_parse_first(&frame, p, p->direction); \
 	}
 #define FFFA_DO_STEPS(kind, ctx, p) \
-	FFFA_DO_PENDING(p, fffa_##kind##_extensions(ctx, p), fffa_##kind##_transport(ctx, p), \
-			fffa_##kind##_tunnel(ctx, p), fffa_##kind##_inner(ctx, p), fffa_##kind##_options(ctx, p))
+	FFFA_DO_PENDING(p, fffa_##kind##_extensions(ctx, p), fffa_##kind##_fragment(ctx, p), \
+			fffa_##kind##_transport(ctx, p), fffa_##kind##_tunnel(ctx, p), fffa_##kind##_inner(ctx, p), \
+			fffa_##kind##_options(ctx, p))
 FFFA_STEPS(xdp, struct xdp_md)
 FFFA_STEPS(skb, struct __sk_buff)
 
@@ -75,8 +77,10 @@ __attribute__((noinline)) int fffa_xdp_slow(struct xdp_md *ctx, struct fffa_pack
 	int reason = FFFA_OK;
 	if (!p) return reason;
 	if (p->cut || p->pending == FFFA_PENDING_ALL) reason = fffa_xdp_again(ctx, p);
-	if (!reason) FFFA_DO_STEPS(xdp, ctx, p);
-	return reason;
+	if (reason) return reason;
+	FFFA_DO_STEPS(xdp, ctx, p);
+	if (p->fragment | p->outer_fragment) fffa_know_fragment(p);
+	return FFFA_OK;
 }
 
 /* Likewise; `reason` is that of the common way. Fetches headers into the linear part where they are not. */
@@ -85,13 +89,16 @@ __attribute__((noinline)) int fffa_skb_slow(struct __sk_buff *ctx, struct fffa_p
 	if (!p) return FFFA_OK;
 	if (!reason && !p->cut && p->pending != FFFA_PENDING_ALL) {
 		FFFA_DO_STEPS(skb, ctx, p);
-		if (!p->cut) return FFFA_OK;
+		if (!p->cut) goto done;
 	}
 	const __u32 length = ctx->len;
 	if (length > ctx->data_end - ctx->data) bpf_skb_pull_data(ctx, length < FFFA_PULL ? length : FFFA_PULL);
 	reason = fffa_skb_again(ctx, p); /* what could not be fetched is cut still */
-	if (!reason) FFFA_DO_STEPS(skb, ctx, p);
-	return reason;
+	if (reason) return reason;
+	FFFA_DO_STEPS(skb, ctx, p);
+done:
+	if (p->fragment | p->outer_fragment) fffa_know_fragment(p);
+	return FFFA_OK;
 }
 
 /* A virtual machine's super-packet lacks the number of its segments: its host leaves that to whoever cuts it. */

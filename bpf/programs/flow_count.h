@@ -112,6 +112,16 @@ __attribute__((noinline)) int fffa_tell_end(struct fffa_packet *p, __u32 index)
 	return 1;
 }
 
+/* A packet that was parsed by steps: which flow it is of, if it is a fragment. */
+__attribute__((noinline)) int fffa_know_fragment(struct fffa_packet *p)
+{
+	if (!p) return 0;
+	p->time_ns = fffa_now();
+	if (p->outer_fragment) fffa_follow_outer_fragment(FFFA_FRAGMENT_TABLE, p);
+	if (p->fragment) fffa_follow_fragment(FFFA_FRAGMENT_TABLE, p);
+	return 0;
+}
+
 /* ---- the way of a packet ---- */
 
 /* Tracks the packet in the flow at `index`. Returns FFFA_OK, FFFA_LOCK_BUSY, or FFFA_TABLE_FULL if that is another flow

@@ -31,6 +31,7 @@ __u32 drain_list[FFFA_DRAIN_CHUNK];
  * gone. */
 __u32 interface_at[FFFA_INTERFACES];
 
+#include <fffa_bpf/fragment.h>
 #include <fffa_bpf/table.h>
 
 struct fffa_table_state table_state __attribute__((aligned(64)));
@@ -58,6 +59,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct fffa_tunnel);
 } tunnels SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, FFFA_FRAGMENTS);
+	__type(key, __u32);
+	__type(value, struct fffa_fragment);
+} fragments SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
@@ -117,6 +125,20 @@ FFFA_INLINE __u32 fffa_table_bucket_mask(struct fffa_table *t)
 	return bucket_mask;
 }
 FFFA_INLINE __u32 fffa_table_seed(struct fffa_table *t, int i)
+{
+	(void)t;
+	return hash_seed[i];
+}
+
+/* ---- hooks of fragment.h ---- */
+#define FFFA_FRAGMENT_TABLE ((struct fffa_fragments *)0)
+
+FFFA_INLINE struct fffa_fragment *fffa_fragment_at(struct fffa_fragments *t, __u32 index)
+{
+	(void)t;
+	return bpf_map_lookup_elem(&fragments, &index);
+}
+FFFA_INLINE __u32 fffa_fragment_seed(struct fffa_fragments *t, int i)
 {
 	(void)t;
 	return hash_seed[i];

@@ -228,6 +228,17 @@ TEST(Track, a_super_packet_sent_again_is_as_many_segments_as_it_stands_for) {
   EXPECT_EQ(c.half(server).next_seq, 17001u);
 }
 
+TEST(Track, after_a_timeout_the_rest_is_sent_again_without_another_silence) {
+  Connection c;
+  c.handshake().data(client, 1001, 100).data(client, 1101, 100).data(client, 1201, 100);
+  c.after(500 * ms).data(client, 1001, 100).after(10 * ms).acks(server, 1101);
+  c.data(client, 1101, 100).after(10 * ms).acks(server, 1201).data(client, 1201, 100);
+  EXPECT_EQ(c.slot(client).timeout_retransmits, 3u);
+  EXPECT_EQ(c.slot(client).fast_retransmits, 0u);
+  c.after(10 * ms).acks(server, 1301).data(client, 1301, 100).after(ms).data(client, 1301, 100);
+  EXPECT_EQ(c.slot(client).fast_retransmits, 1u) << "new data ended that";
+}
+
 TEST(Track, spurious_retransmission) {
   Connection c;
   c.handshake().data(client, 1001, 100).after(ms).acks(server, 1101).after(250 * ms).data(client, 1001, 100);

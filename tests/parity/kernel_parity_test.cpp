@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <fstream>
 #include <map>
+#include <optional>
 
 #include "fffa_engine/records.h"
 #include "kernel.h"
@@ -71,12 +72,18 @@ class KernelParity : public ::testing::TestWithParam<Param> {
   }
 };
 
+std::optional<Direction> direction_of(const pcap::Path& path) {
+  if (path.kind == pcap::Path::directed) return std::nullopt;
+  if (path.way == pcap::Way::unknown) return Direction::unknown;
+  return path.way == pcap::Way::in ? Direction::ingress : Direction::egress;
+}
+
 std::vector<engine::Origin> origins(const Capture& capture, TextTable& texts, Text host) {
   std::vector<engine::Origin> made;
   for (std::uint32_t number = 1; number <= capture.paths.size(); ++number) {
     const auto& path = capture.paths[number];
     const Text interface = texts.intern(capture.interfaces[path.interface].name);
-    made.push_back({host, interface, path.ifindex, path.kind == pcap::Path::directed});
+    made.push_back({host, interface, path.ifindex, direction_of(path)});
   }
   return made;
 }

@@ -100,6 +100,8 @@ enum fffa_seen {
 	FFFA_SEEN_DATA = 0x0200,      /* carried payload */
 	FFFA_SEEN_PROBE = 0x0400,     /* probe_end and probe_sent hold a segment that was sent once */
 	FFFA_SEEN_NEWEST = 0x0800,    /* newest_sent does: the peer has not acknowledged it yet */
+	FFFA_SEEN_KEEP_ALIVE = 0x1000, /* the last segment was a keep-alive or a window probe */
+	FFFA_SEEN_TIMED_OUT = 0x2000,  /* sent something again after a timeout, and nothing new since */
 };
 #define FFFA_SEEN_RTT (FFFA_SEEN_PROBE | FFFA_SEEN_NEWEST)
 #define FFFA_SEEN_ANY_SYN (FFFA_SEEN_SYN | FFFA_SEEN_SYN_ACK)

@@ -26,12 +26,19 @@ enum fffa_pending {
 	FFFA_PENDING_TUNNEL = 4,     /* a tunnel's header */
 	FFFA_PENDING_INNER = 8,      /* what is in it */
 	FFFA_PENDING_OPTIONS = 16,   /* TCP options */
-	FFFA_PENDING_ALL = 32,       /* everything once more, and by steps: a tunnel that is not as almost all are */
+	FFFA_PENDING_FRAGMENT = 32,  /* an IPv4 packet that is one of several fragments, with its transport header */
+	FFFA_PENDING_ALL = 64,       /* everything once more, and by steps: a tunnel that is not as almost all are */
 };
 
 enum {
 	FFFA_OFFSET_LIMIT = 0x3fff, /* no tunnel and no extension header is followed beyond this */
 	FFFA_OFFSET_MASK = 0x7fff,  /* so no header is beyond this, which the verifier is told by masking */
+};
+
+/* What a packet is of its datagram; what is whole (IPv6's "atomic fragments" are) is neither. */
+enum fffa_fragment_kind {
+	FFFA_FRAGMENT_FIRST = 1, /* others follow */
+	FFFA_FRAGMENT_LATER = 2, /* it has no transport header: ports are 0 until fragment.h knows better */
 };
 
 /* One parsed packet. The innermost one, where tunnels were opened; `outer` and `outer_bytes` are set only then. */
@@ -64,16 +71,24 @@ struct fffa_packet {
 	__u16 outer_at;   /* and the outermost IP header */
 	__u16 inner_type; /* of the tunnel that is being opened: EtherType, */
 	__u32 inner_vni;  /* and VNI */
+	/* These are set by the steps only: on the common way nothing is a fragment. */
+	__u8 fragment;       /* enum fffa_fragment_kind */
+	__u8 datagram_proto; /* in its IPv4 or fragment header: that of all of the datagram's fragments */
+	__u8 outer_fragment; /* likewise of the outermost packet, where a tunnel in it was opened */
+	__u8 outer_datagram_proto;
+	__u32 fragment_id;
+	__u32 outer_fragment_id;
 	struct fffa_outer outer;
 };
-FFFA_SIZE(fffa_packet, 184);
+FFFA_SIZE(fffa_packet, 192);
 FFFA_AT(fffa_packet, time_ns, 48);
 FFFA_AT(fffa_packet, bytes, 56);
 FFFA_AT(fffa_packet, window, 84);
 FFFA_AT(fffa_packet, vlan, 92);
 FFFA_AT(fffa_packet, direction, 97);
 FFFA_AT(fffa_packet, room, 100);
-FFFA_AT(fffa_packet, outer, 120);
+FFFA_AT(fffa_packet, fragment, 116);
+FFFA_AT(fffa_packet, outer, 128);
 
 /* A constant that the verifier takes for any number: ways that differ by it then meet again. */
 FFFA_INLINE __u32 fffa_any(__u32 constant)

@@ -2,7 +2,7 @@
 /* Bytes -> struct fffa_packet. Pure: no maps, no helpers; the same code in the kernel programs and in user space.
  *
  * fffa_parse_quick reads what almost every packet consists of, and the tunnels that almost all are. What few have
- * (extension headers, tunnels in tunnels, TCP options that matter) it leaves pending, for a step of its own each: the
+ * (extension headers, fragments, tunnels in tunnels, TCP options that matter) it leaves pending, for a step of its own each: the
  * kernel programs make these functions that the verifier looks at once, by themselves. fffa_parse_frame and
  * fffa_parse_raw_ip do it all. */
 #ifndef FFFA_BPF_PARSE_H
@@ -89,6 +89,16 @@ FFFA_INLINE void fffa_step_extensions(const struct fffa_frame *frame, struct fff
 		p->pending = FFFA_PENDING_TRANSPORT;
 }
 
+FFFA_INLINE void fffa_step_fragment(const struct fffa_frame *frame, struct fffa_packet *p, const int direction)
+{
+	const __u8 *ip = frame->data + (p->ip_at & FFFA_OFFSET_MASK);
+	fffa_set_ports(p, 0, 0, direction);
+	p->pending = 0;
+	if (ip + 20 > frame->end) return;
+	fffa_set_fragment(p, fffa_be16(ip + 6) & 0x1fff, fffa_be16(ip + 4), p->key.proto);
+	if (p->fragment == FFFA_FRAGMENT_FIRST) p->pending = FFFA_PENDING_TRANSPORT;
+}
+
 FFFA_INLINE void fffa_step_transport(const struct fffa_frame *frame, struct fffa_packet *p, const int direction)
 {
 	const struct fffa_cursor c = fffa_cursor_at(frame, p->l4_at & FFFA_OFFSET_MASK);
@@ -128,15 +138,18 @@ FFFA_INLINE void fffa_finish_packet(struct fffa_packet *p)
 }
 
 /* The order of the steps, each given as an expression. */
-#define FFFA_DO_PENDING(p, extensions, transport, tunnel, inner, options) \
+#define FFFA_DO_PENDING(p, extensions, fragment_of, transport, tunnel, inner, options) \
 	do { \
+		(p)->fragment = (p)->outer_fragment = 0; \
 		if ((p)->pending & FFFA_PENDING_EXTENSIONS) extensions; \
+		if ((p)->pending & FFFA_PENDING_FRAGMENT) fragment_of; \
 		if ((p)->pending & FFFA_PENDING_TRANSPORT) transport; \
 		for (int i = 0; i < FFFA_TUNNEL_DEPTH; i++) { \
 			if (!((p)->pending & FFFA_PENDING_TUNNEL) || (p)->key.encap_depth >= FFFA_TUNNEL_DEPTH) break; \
 			tunnel; \
 			if ((p)->pending & FFFA_PENDING_INNER) inner; \
 			if ((p)->pending & FFFA_PENDING_EXTENSIONS) extensions; \
+			if ((p)->pending & FFFA_PENDING_FRAGMENT) fragment_of; \
 			if ((p)->pending & FFFA_PENDING_TRANSPORT) transport; \
 		} \
 		if ((p)->pending & FFFA_PENDING_OPTIONS) options; \
@@ -154,9 +167,9 @@ FFFA_INLINE int fffa_parse_all(const struct fffa_frame *frame, struct fffa_packe
 		p->cut = (__u8)fffa_is_cut(reason);
 		return reason;
 	}
-	FFFA_DO_PENDING(p, fffa_step_extensions(frame, p, direction), fffa_step_transport(frame, p, direction),
-			fffa_step_tunnel(frame, p, direction), fffa_step_inner(frame, p, direction),
-			fffa_step_options(frame, p, direction));
+	FFFA_DO_PENDING(p, fffa_step_extensions(frame, p, direction), fffa_step_fragment(frame, p, direction),
+			fffa_step_transport(frame, p, direction), fffa_step_tunnel(frame, p, direction),
+			fffa_step_inner(frame, p, direction), fffa_step_options(frame, p, direction));
 	fffa_finish_packet(p);
 	return FFFA_OK;
 }

@@ -31,7 +31,7 @@ struct fffa_cursor {
 	__u32 offset;   /* of `at` in the frame */
 	__u32 length;   /* of the frame on the wire */
 	__u16 type;     /* EtherType of what stands at `at` */
-	__u16 fragment; /* not 0: it is not a packet's first */
+	__u16 fragment; /* IPv4: not 0 if it is one of several; IPv6: if it is not the first */
 };
 
 FFFA_INLINE void fffa_advance(struct fffa_cursor *c, __u32 bytes)
@@ -110,7 +110,7 @@ FFFA_INLINE int fffa_parse_ipv4(struct fffa_cursor *c, struct fffa_packet *p, co
 	p->key.family = (__u8)fffa_any(4);
 	p->key.proto = ip[9];
 	p->ecn = ip[1] & 3;
-	c->fragment = fffa_be16(ip + 6) & 0x1fff;
+	c->fragment = fffa_be16(ip + 6) & 0x3fff; /* offset, and whether more follow */
 	return fffa_set_length(c, p, header, fffa_be16(ip + 2));
 }
 
@@ -119,6 +119,15 @@ FFFA_INLINE int fffa_is_extension(__u8 proto)
 	const __u64 all = 1ull << FFFA_EXT_HOP_BY_HOP | 1ull << FFFA_EXT_ROUTING | 1ull << FFFA_EXT_FRAGMENT |
 			  1ull << FFFA_EXT_AUTHENTICATION | 1ull << FFFA_EXT_DESTINATION;
 	return proto < 64 && (all >> proto & 1);
+}
+
+/* A packet that is one of several fragments. Of fragments in fragments the outer ones count. */
+FFFA_INLINE void fffa_set_fragment(struct fffa_packet *p, int later, __u32 id, __u8 proto)
+{
+	if (p->fragment) return;
+	p->fragment = later ? FFFA_FRAGMENT_LATER : FFFA_FRAGMENT_FIRST;
+	p->fragment_id = id;
+	p->datagram_proto = proto;
 }
 
 /* Walks the extension headers that begin at the cursor; a later fragment ends the walk. Returns FFFA_OK or a note: then
@@ -140,7 +149,10 @@ FFFA_INLINE int fffa_parse_extensions(struct fffa_cursor *c, struct fffa_packet 
 		}
 		if (proto == FFFA_EXT_FRAGMENT) {
 			size += 8;
-			c->fragment = fffa_be16(header + 2) & 0xfff8;
+			const __u16 place = fffa_be16(header + 2) & 0xfff9; /* offset, and whether more follow */
+			c->fragment = place & 0xfff8;
+			if (place && size <= p->room)
+				fffa_set_fragment(p, c->fragment, fffa_be32(header + 4), header[0]);
 		} else if (proto == FFFA_EXT_AUTHENTICATION) {
 			size += (header[1] + 2u) * 4;
 		} else {
@@ -184,12 +196,13 @@ FFFA_INLINE void fffa_parse_transport(const struct fffa_cursor *c, struct fffa_p
 {
 	p->pending = 0;
 	if (fffa_unlikely(c->fragment))
-		fffa_set_ports(p, 0, 0, direction);
+		p->pending = FFFA_PENDING_FRAGMENT;
 	else
 		fffa_parse_l4(c->at, c->end, p->room, p, direction);
 }
 
-/* One IP packet with its transport header. IPv6 extension headers are left pending, and what is neither TCP nor UDP. */
+/* One IP packet with its transport header. IPv6 extension headers are left pending, fragments, and what is neither
+ * TCP nor UDP. */
 FFFA_INLINE int fffa_parse_ip(struct fffa_cursor *c, struct fffa_packet *p, const int direction)
 {
 	int reason = FFFA_NOT_IP;

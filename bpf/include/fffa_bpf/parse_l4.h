@@ -43,10 +43,8 @@ FFFA_INLINE void fffa_read_option(const __u8 *option, const __u8 *end, __u8 kind
 	if (kind == FFFA_OPT_SCALE) {
 		p->scale = option[2] > 14 ? 14 : option[2];
 	} else if (option + 10 <= end) {
-		const __u32 left = fffa_be32(option + 2);
-		const __u32 mix = left * 3 ^ fffa_be32(option + 6);
-		/* one byte just below the acknowledgement answers a keep-alive (RFC 2883) and is no news */
-		if (left != p->ack - 1) p->sack = (__u16)((mix ^ mix >> 16) | 1);
+		const __u32 mix = fffa_be32(option + 2) * 3 ^ fffa_be32(option + 6);
+		p->sack = (__u16)((mix ^ mix >> 16) | 1);
 	}
 }
 

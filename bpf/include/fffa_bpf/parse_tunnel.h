@@ -205,6 +205,12 @@ FFFA_INLINE void fffa_open_inner(struct fffa_cursor *c, struct fffa_packet *p, c
 					 .ecn = p->ecn};
 	const int reason = fffa_parse_inner_packet(c, p, direction);
 	if (fffa_likely(!reason)) {
+		if (!p->key.encap) {
+			p->outer_fragment = p->fragment;
+			p->outer_fragment_id = p->fragment_id;
+			p->outer_datagram_proto = p->datagram_proto;
+		}
+		p->fragment = 0;
 		p->key.encap = FFFA_ENCAP_GENEVE;
 		p->key.encap_depth++;
 		p->key.vni = p->inner_vni;

@@ -13,10 +13,11 @@
 #ifndef FFFA_BPF_TABLE_H
 #define FFFA_BPF_TABLE_H
 
+#include "hash.h"
+#include "lock.h"
 #include "track.h"
 
 #define FFFA_STACK_TRIES 1024
-#define FFFA_SPINS 65536 /* well below a millisecond */
 
 struct fffa_table;
 FFFA_INLINE struct fffa_flow *fffa_table_flow(struct fffa_table *t, __u32 index);
@@ -25,45 +26,6 @@ FFFA_INLINE struct fffa_table_state *fffa_state_of(struct fffa_table *t);
 FFFA_INLINE __u32 fffa_table_entries(struct fffa_table *t);
 FFFA_INLINE __u32 fffa_table_bucket_mask(struct fffa_table *t);
 FFFA_INLINE __u32 fffa_table_seed(struct fffa_table *t, int i);
-
-struct fffa_spin {
-	__u32 *lock;
-	int held;
-};
-
-FFFA_NOINLINE long fffa_spin_once(__u32 i, struct fffa_spin *spin)
-{
-	__u32 *lock = spin->lock;
-	(void)i;
-	if (FFFA_READ_ONCE(*lock) || __sync_val_compare_and_swap(lock, 0, 1)) return 0;
-	spin->held = 1;
-	return 1;
-}
-
-/* Spins for a bounded time: in a virtual machine the holder's CPU may be away. */
-FFFA_NOINLINE int fffa_wait_lock(__u32 *lock)
-{
-	struct fffa_spin spin = {lock, 0};
-	FFFA_REPEAT(FFFA_SPINS, fffa_spin_once, &spin);
-	return spin.held;
-}
-
-FFFA_INLINE int fffa_lock(__u32 *lock)
-{
-	return fffa_likely(__sync_val_compare_and_swap(lock, 0, 1) == 0) || fffa_wait_lock(lock);
-}
-
-FFFA_INLINE void fffa_unlock(__u32 *lock)
-{
-#if defined(__bpf__) && defined(__TARGET_ARCH_x86)
-	__asm__ volatile("" ::: "memory"); /* stores are not reordered on x86 */
-	*(volatile __u32 *)lock = 0;
-#elif defined(__bpf__)
-	__sync_lock_test_and_set(lock, 0);
-#else
-	__atomic_store_n(lock, 0, __ATOMIC_RELEASE);
-#endif
-}
 
 FFFA_INLINE int fffa_same_key(const struct fffa_flow_key *a, const struct fffa_flow_key *b)
 {
@@ -87,12 +49,9 @@ FFFA_INLINE struct fffa_address fffa_locate(struct fffa_table *t, const struct f
 	FFFA_UNROLL
 	for (int i = 0; i < 6; i++) {
 		const __u64 word = fffa_load64((const __u8 *)key + 8 * i);
-		hash += (__u64)((__u32)word + fffa_table_seed(t, 2 * i)) *
-			((__u32)(word >> 32) + fffa_table_seed(t, 2 * i + 1));
+		hash += fffa_hash_word(word, fffa_table_seed(t, 2 * i), fffa_table_seed(t, 2 * i + 1));
 	}
-	hash ^= hash >> 29;
-	hash *= 0xbf58476d1ce4e5b9ull;
-	hash ^= hash >> 32;
+	hash = fffa_hash_end(hash);
 	struct fffa_address at;
 	const __u32 mask = fffa_table_bucket_mask(t);
 	at.tag = (__u32)(hash >> 32) | 1;

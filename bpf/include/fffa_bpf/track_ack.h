@@ -27,11 +27,12 @@ FFFA_INLINE void fffa_add_rtt(struct fffa_half *r, struct fffa_slot *slot, __u32
 }
 
 /* RFC 5681: a pure ACK that repeats the last one while data is outstanding (which cannot be known, and is taken for
- * granted, where the peer was never seen); or one that reports a new SACK block. */
+ * granted, where the peer was never seen); or one with a new SACK block. */
 FFFA_INLINE int fffa_is_duplicate_ack(const struct fffa_sides *s, const struct fffa_packet *p, __u32 length)
 {
 	if (length || (p->flags & (FFFA_SYN | FFFA_FIN | FFFA_RST))) return 0;
-	if (p->sack && p->sack != s->d->last_sack) return 1;
+	/* the block that answers a keep-alive reports its byte as a duplicate (RFC 2883), and no hole */
+	if (p->sack && p->sack != s->d->last_sack) return !(s->r->seen & FFFA_SEEN_KEEP_ALIVE);
 	if (p->window != s->d->last_window) return 0;
 	return !(s->r->seen & FFFA_SEEN_SEQUENCE) || fffa_seq_diff(s->r->next_seq, p->ack) > 0;
 }

@@ -123,7 +123,8 @@ FFFA_INLINE int fffa_is_reordered(const struct fffa_flow *f, const struct fffa_s
 	return fffa_seq_diff(now - s->r->third_dup_tick, answer) < 0;
 }
 
-/* Did the sender's timer fire, or did it learn of the loss from its peer? */
+/* Did the sender's timer fire, or did it learn of the loss from its peer? After a timeout it sends the rest again as
+ * acknowledgements come in, without another silence. */
 FFFA_INLINE int fffa_is_timeout(const struct fffa_sides *s, const struct fffa_packet *p)
 {
 	if (p->flags & FFFA_SYN) return 1;
@@ -132,7 +133,7 @@ FFFA_INLINE int fffa_is_timeout(const struct fffa_sides *s, const struct fffa_pa
 	const __u32 least = FFFA_MIN_RTO_NS >> FFFA_TICK_SHIFT;
 	const __u64 timeout = estimate > least ? estimate : least;
 	const __u32 now = fffa_tick(p->time_ns);
-	if (now - s->d->sent_tick < timeout) return 0;
+	if (now - s->d->sent_tick < timeout) return (s->d->seen & FFFA_SEEN_TIMED_OUT) && !s->r->dup_run;
 	return !s->r->dup_run || now - fffa_tick(s->r->last_ns) >= timeout;
 }
 
@@ -165,11 +166,15 @@ FFFA_INLINE void fffa_track_old_segment(struct fffa_flow *f, const struct fffa_s
 	if (filled == old && fffa_is_reordered(f, s, p, opened)) {
 		s->slot->out_of_order += segments;
 		d->seen &= (__u16)~FFFA_SEEN_RTT; /* what answers this may cover segments that waited for it */
-	} else if (filled || !fffa_is_probe(s, p)) {
-		if (fffa_is_timeout(s, p))
+	} else if (!filled && fffa_is_probe(s, p)) {
+		d->seen |= FFFA_SEEN_KEEP_ALIVE;
+	} else {
+		if (fffa_is_timeout(s, p)) {
 			s->slot->timeout_retransmits += segments;
-		else
+			d->seen |= FFFA_SEEN_TIMED_OUT;
+		} else {
 			s->slot->fast_retransmits += segments;
+		}
 		if ((s->r->seen & FFFA_SEEN_ACK) && fffa_seq_diff(end, s->r->last_ack) <= 0)
 			s->slot->spurious_retransmits += segments;
 		/* Karn: what answers from here on may answer either copy */
@@ -196,7 +201,7 @@ FFFA_INLINE void fffa_track_segment(struct fffa_flow *f, const struct fffa_sides
 		if (fffa_unlikely(ahead > 0)) fffa_open_hole(d, s->r, p->seq, fffa_tick(p->time_ns));
 		d->next_seq = end;
 		d->newest_sent = fffa_rtt_time(p->time_ns);
-		d->seen |= FFFA_SEEN_NEWEST;
+		d->seen = (__u16)((d->seen & ~(FFFA_SEEN_KEEP_ALIVE | FFFA_SEEN_TIMED_OUT)) | FFFA_SEEN_NEWEST);
 	} else {
 		fffa_track_old_segment(f, s, p, end);
 	}

@@ -11,9 +11,9 @@ namespace {
 constexpr std::size_t kGroup = 16;       // records looked up together, so that cache misses overlap
 constexpr std::size_t kSlackChunks = 8;  // free chunks that a group of records, or the folding of a window, may need
 constexpr std::size_t kMinChunks = 64;
-constexpr std::size_t kIndexBytes = 24;   // of the index, per record, while it grows
+constexpr std::size_t kIndexBytes = 24;                            // of the index, per record, while it grows
 constexpr std::size_t kFewTotals = kBatchRecords - kChunkRecords;  // totals evicted at a time, or a few more
-constexpr std::size_t kPatience = 8192;   // totals looked through for silent ones
+constexpr std::size_t kPatience = 8192;                            // totals looked through for silent ones
 
 constexpr TimeNs kFarthest = std::numeric_limits<TimeNs>::max() / 4;  // keeps sums of damaged times within range
 constexpr TimeNs kMinMonitored = 600'000'000'000;

@@ -131,7 +131,7 @@ void fill_tunnel(const fffa_flow_key& key, const fffa_tunnel_side& tunnel, FlowR
 void fill(const fffa_drain_record& entry, unsigned side, const Origin& origin, TimeNs offset, FlowRecord& record) {
   const fffa_slot& slot = entry.slot[side];
   const Direction direction = side == FFFA_INGRESS ? Direction::ingress : Direction::egress;
-  record.direction = origin.direction_known ? direction : Direction::unknown;
+  record.direction = origin.direction.value_or(direction);
   record.flow = tuple_of(entry.key, direction);
   record.host = origin.host;
   record.interface = origin.interface;

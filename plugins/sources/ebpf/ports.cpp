@@ -96,8 +96,9 @@ void Ports::warn_about_missing() const {
     const bool found = std::any_of(links_.begin(), links_.end(),
                                    [&](const auto& item) { return selects({pattern}, item.second, default_links_); });
     if (found) continue;
-    const std::string what = pattern == "auto" ? "there is no default route" : "no interface matches `" + pattern + "`";
-    context_.log().warning(what + ": waiting for one (interfaces now: " + known + ")");
+    std::string what = pattern == "auto" ? "there is no default route" : "no interface matches `" + pattern + "`";
+    what.append(": waiting for one (interfaces now: ").append(known).append(")");
+    context_.log().warning(what);
   }
 }
 

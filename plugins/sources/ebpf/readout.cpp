@@ -194,7 +194,7 @@ void Readout::account() {
     const Text name = ports_.origin(ifindex).interface;
     count(context_.texts().view(name), delta);
     auto status = std::find_if(batch_.interfaces.begin(), batch_.interfaces.end(),
-                               [&](const InterfaceStatus& s) { return s.ifindex == ifindex; });
+                               [place = ifindex](const InterfaceStatus& s) { return s.ifindex == place; });
     if (status == batch_.interfaces.end()) {
       if (volume(delta.seen).packets == 0) continue;
       status = batch_.interfaces.insert(batch_.interfaces.end(), InterfaceStatus{});

@@ -8,9 +8,11 @@
 // Path. The same connection on two paths is two entries: else every copy would look like a retransmission. A path is
 // the capture's interface, the VLAN tags, whether the direction is known, and, if it is not, of an encapsulated packet
 //   (a) from a Gateway Load Balancer: the outer direction. Each carries both inner directions, and what comes back from
-//       the appliance goes the other way;
+//       the appliance goes the other way. An appliance begins nothing, so the outer direction that was seen first is the
+//       one towards it: that of the path's records is ingress, of the other's egress;
 //   (b) else: whether inner and outer packet go the same way. So A -> B over X -> Y and the answers over Y -> X are one
 //       path, and A -> B over Y -> X is another.
+// A datagram's fragments go the way of the wire: so they find its ports before the two ends are put in order.
 // Paths have numbers, which stand in the engine's key in place of an interface's index.
 #pragma once
 
@@ -18,6 +20,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "fffa_bpf/host_fragments.h"
 #include "fffa_bpf/parse.h"
 #include "reader.h"
 
@@ -29,6 +32,7 @@ struct Path {
   std::uint32_t vlans = 0;      // outer tags: two ids of 16 bits, each with FFFA_VLAN_PRESENT
   std::uint16_t inner_vlan = 0;
   enum Kind : std::uint8_t { directed, undirected, overlay, overlay_reverse, gwlb, gwlb_reverse } kind = directed;
+  Way way = Way::unknown;  // of all its packets, where it goes by who began
   friend bool operator==(const Path&, const Path&) = default;
 };
 struct PathHash {
@@ -71,9 +75,30 @@ struct Framed {
 // header (never of what it carries) are overwritten.
 Framed frame_of(const Packet& packet, std::uint16_t link_type, std::uint32_t tunnels);
 
+// Which of two outer directions a Gateway Load Balancer's packets were first seen in. Bounded: of further pairs of
+// addresses nothing is known (nobody has as many but forgers).
+class GatewayPaths {
+ public:
+  static constexpr std::size_t kMax = 65536;
+  // `reverse`: from the higher to the lower address.
+  Way way_of(const fffa_outer& outer, bool reverse);
+
+ private:
+  struct Pair {
+    fffa_addr low, high;
+  };
+  struct PairHash {
+    std::size_t operator()(const Pair& pair) const noexcept;
+  };
+  struct PairEqual {
+    bool operator()(const Pair& a, const Pair& b) const noexcept;
+  };
+  std::unordered_map<Pair, bool, PairHash, PairEqual> first_;  // whether it was the reverse one
+};
+
 class Orienter {
  public:
-  explicit Orienter(std::uint32_t tunnels) : tunnels_(tunnels) {}
+  explicit Orienter(std::uint32_t tunnels);
 
   // Parses `packet`. FFFA_OK: `out` is ready to be tracked; its direction is enum fffa_direction, its key's ifindex the
   // path's number. Else enum fffa_reason: why no flow can be named. `framed` is set in any case.
@@ -82,8 +107,15 @@ class Orienter {
   const Paths& paths() const noexcept { return paths_; }
 
  private:
+  void set_kind(const fffa_packet& packet, bool reverse, Path& path);
+  void set_undirected(fffa_packet& packet, Path& path);
+  void follow_fragment(const Path& path, fffa_packet& packet);
+
   std::uint32_t tunnels_;
   Paths paths_;
+  GatewayPaths gateways_;
+  std::vector<fffa_fragment> fragment_entries_ = std::vector<fffa_fragment>(FFFA_FRAGMENTS);
+  fffa_fragments fragments_{};
 };
 
 }  // namespace fffa::pcap

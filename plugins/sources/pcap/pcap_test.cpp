@@ -38,10 +38,10 @@ class PcapSource : public ::testing::Test {
     std::string pattern = ::testing::TempDir() + "pcap_test.XXXXXX";
     directory_ = ::mkdtemp(pattern.data());
   }
-  ~PcapSource() override { std::filesystem::remove_all(directory_); }
+  void TearDown() override { std::filesystem::remove_all(directory_); }
 
   std::string file(const Bytes& bytes, const std::string& name = "x.pcap") {
-    const auto path = (directory_ / name).string();
+    auto path = (directory_ / name).string();
     std::ofstream(path, std::ios::binary)
         .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     return path;
@@ -212,9 +212,9 @@ TEST_F(PcapSource, ManyRecordsComeInSeveralBatchesWithOneNewWatermark) {
     made.packet(10, i, builder.build());
   }
   ASSERT_TRUE(run(file(made.bytes)).ok());
-  ASSERT_EQ(batches_.size(), 3u);
-  EXPECT_EQ(batches_[1].watermark, 0);
-  EXPECT_EQ(batches_[2].watermark, 10 * kSecond + 9999 * 1000);
+  ASSERT_GT(batches_.size(), 2u);
+  for (std::size_t i = 0; i + 1 < batches_.size(); ++i) EXPECT_EQ(batches_[i].watermark, 0);
+  EXPECT_EQ(batches_.back().watermark, 10 * kSecond + 9999 * 1000);
 }
 
 TEST_F(PcapSource, RealtimeKeepsThePausesAndStopsAtOnce) {

@@ -16,6 +16,7 @@ constexpr std::uint64_t kStepNs = 1'000'000'000;    // time that goes back by mo
 // silence, is judged by what is known of it.
 constexpr std::size_t kFew = 65536;
 constexpr std::uint32_t kFirstBuckets = 1024;
+constexpr std::size_t kAhead = 4;     // entries that are prefetched while others are read out
 constexpr std::size_t kSamples = 63;  // of the table, to learn which entries are old
 
 std::uint64_t last_of(const fffa_flow& flow) {
@@ -87,8 +88,8 @@ std::uint32_t Table::touched() const noexcept {
 
 // ---- counting
 
-// Nearly all the time goes into waiting for memory: entries of 512 bytes, hit at random. So the whole batch's buckets are
-// asked for first, then its entries, before any of them is needed.
+// Nearly all the time goes into waiting for memory: entries of 512 bytes, hit at random. So the whole batch's buckets
+// are asked for first, then its entries, before any of them is needed.
 void Table::count(std::span<fffa_packet> packets, RecordTaker& taker) {
   std::array<fffa_address, kBatch> addresses;
   std::array<std::uint32_t, kBatch> places;
@@ -100,7 +101,7 @@ void Table::count(std::span<fffa_packet> packets, RecordTaker& taker) {
   for (std::size_t i = 0; i < packets.size(); ++i) {
     places[i] = fffa_find_tag(&table_.buckets[addresses[i].first], addresses[i].tag);
     if (places[i] == 0) places[i] = fffa_find_tag(&table_.buckets[addresses[i].second], addresses[i].tag);
-    if (places[i] != 0) prefetch_entry(places[i] - 1, packets[i].direction);
+    if (places[i] != 0) prefetch_entry(places[i] - 1);
   }
   for (std::size_t i = 0; i < packets.size(); ++i) {
     // What was found may be another flow by now, and what was not there an earlier packet may have made.
@@ -111,11 +112,9 @@ void Table::count(std::span<fffa_packet> packets, RecordTaker& taker) {
   counted_since_sweep_ += packets.size();
 }
 
-void Table::prefetch_entry(std::uint32_t index, int direction) const noexcept {
-  // all eight lines but those of the other side's slot that a packet without an answer does not touch
+void Table::prefetch_entry(std::uint32_t index) const noexcept {
   const auto* lines = reinterpret_cast<const char*>(&table_.flows[index]);
   for (std::size_t line = 0; line < sizeof(fffa_flow); line += 64) __builtin_prefetch(lines + line, 1);
-  static_cast<void>(direction);
 }
 
 // The entry of the packet's flow.
@@ -222,7 +221,10 @@ void Table::drain(std::uint32_t index, const fffa_drain_request& request, std::u
 void Table::read_out(std::uint64_t now, RecordTaker& taker) {
   const auto request = request_of(UINT64_MAX, UINT64_MAX);  // deletes nothing
   // An entry may stand there twice, or be another flow's by now: then there is nothing, or something to report.
-  for (const std::uint32_t index : dirty_) drain(index, request, now, taker);
+  for (std::size_t i = 0; i < dirty_.size(); ++i) {
+    if (i + kAhead < dirty_.size()) prefetch_entry(dirty_[i + kAhead]);
+    drain(dirty_[i], request, now, taker);
+  }
   dirty_.clear();
   sweep(now, taker);
 }

@@ -65,7 +65,7 @@ class Table {
   std::uint64_t evicted() const noexcept { return evicted_; }  // connections forgotten for want of room, so far
 
  private:
-  void prefetch_entry(std::uint32_t index, int direction) const noexcept;
+  void prefetch_entry(std::uint32_t index) const noexcept;
   std::uint32_t place(const fffa_packet& packet, RecordTaker& taker);
   std::uint32_t insert(const fffa_packet& packet, RecordTaker& taker);
   void track(std::uint32_t index, fffa_packet& packet, RecordTaker& taker);
