@@ -165,20 +165,20 @@ void Table::note_dirty(std::uint32_t index) {
 }
 
 // A packet that is stamped before the flow's latest one. A little is disorder of the capture: to the tracker no time
-// has passed. More is a clock that was set, and what lies before is reported on its own. Either way the record's times
-// are those of its packets.
+// has passed, whether or not there was a read-out meanwhile. More is a clock that was set, and what lies before is
+// reported on its own. Either way the record's times are those of its packets.
 void Table::track_late(std::uint32_t index, fffa_packet& packet, RecordTaker& taker) {
   fffa_flow& flow = table_.flows[index];
   const int side = packet.direction;
-  const std::uint64_t time = packet.time_ns, latest = last_of(flow);
-  const bool disorder = latest - time <= kStepNs && flow.slot[side].packets != 0;
-  if (!disorder) {
+  const std::uint64_t time = packet.time_ns;
+  if (last_of(flow) - time > kStepNs) {
     if (fffa_is_active(&flow)) {
       drain(index, request_of(UINT64_MAX, UINT64_MAX), 0, taker);
       note_dirty(index);
     }
     rebase(flow, time);
   }
+  if (flow.half[side].last_ns > time) note_late(index, packet.direction, time);
   const std::uint64_t own_latest = std::max<std::uint64_t>(flow.half[side].last_ns, time);
   packet.time_ns = std::max(time, last_of(flow));
   fffa_track(&flow, &packet, side);
@@ -187,13 +187,35 @@ void Table::track_late(std::uint32_t index, fffa_packet& packet, RecordTaker& ta
   if (packet.key.encap != 0 && tunnels_ != nullptr) fffa_track_tunnel(&tunnels_[index], &packet, side);
 }
 
+// The latest packet that the flow remembers may be in a record already.
+void Table::note_late(std::uint32_t index, unsigned side, std::uint64_t time) {
+  const fffa_flow& flow = table_.flows[index];
+  const std::uint64_t key = std::uint64_t{index} * 2 + side;
+  if (flow.slot[side].packets == 0) {
+    late_[key] = {flow.half[side].last_ns, time};
+  } else if (const auto found = late_.find(key); found != late_.end()) {
+    found->second.own = std::max(found->second.own, time);
+  }
+}
+
+void Table::tell_late(fffa_drain_record& record) {
+  for (const unsigned side : {0u, 1u}) {
+    const auto found = late_.find(std::uint64_t{record.index} * 2 + side);
+    if (found == late_.end()) continue;
+    if (record.last_ns[side] == found->second.remembered) record.last_ns[side] = found->second.own;
+    late_.erase(found);
+  }
+}
+
 // ---- reading out
 
 void Table::drain(std::uint32_t index, const fffa_drain_request& request, std::uint64_t now, RecordTaker& taker) {
   fffa_drain_record record;
   const int drained = fffa_drain_flow(&table_, index, &table_.flows[index], tunnel(index), &request, now, &record);
   if ((drained & FFFA_DRAINED_DELETED) != 0) --in_use_;
-  if ((drained & FFFA_DRAINED_RECORD) != 0) taker.take(record);
+  if ((drained & FFFA_DRAINED_RECORD) == 0) return;
+  if (fffa_unlikely(!late_.empty())) tell_late(record);
+  taker.take(record);
 }
 
 void Table::read_out(std::uint64_t now, RecordTaker& taker) {

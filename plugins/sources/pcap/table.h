@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -70,6 +71,8 @@ class Table {
   void track(std::uint32_t index, fffa_packet& packet, RecordTaker& taker);
   void track_late(std::uint32_t index, fffa_packet& packet, RecordTaker& taker);
   void note_dirty(std::uint32_t index);
+  void note_late(std::uint32_t index, unsigned side, std::uint64_t time);
+  void tell_late(fffa_drain_record& record);
   void drain(std::uint32_t index, const fffa_drain_request& request, std::uint64_t now, RecordTaker& taker);
   void forget(std::uint32_t index, RecordTaker& taker);
   bool grow_buckets();
@@ -85,6 +88,12 @@ class Table {
   LazyMemory tunnel_memory_;
   LazyMemory bucket_memory_;
   std::vector<std::uint32_t> dirty_;  // entries with something to report
+  // A record that begins with a late packet: its own latest time, and the one before it that the flow remembers.
+  struct Late {
+    std::uint64_t remembered;
+    std::uint64_t own;
+  };
+  std::unordered_map<std::uint64_t, Late> late_;  // by 2 * index + direction
   std::size_t in_use_ = 0;
   std::uint64_t counted_since_sweep_ = 0;
   std::uint64_t last_sweep_ = 0;

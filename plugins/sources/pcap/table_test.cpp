@@ -109,6 +109,47 @@ TEST(Table, TimesOfARecordAreThoseOfItsPacketsInWhateverOrder) {
   EXPECT_EQ(s.totals.records[1].last_ns[0], 5005'000'000u);
 }
 
+TEST(Table, ALatePacketBehindAReadOutDoesNotOutliveItsRecord) {
+  Counting s(100);
+  s.count(packet_of(1, 5010'000'000));
+  s.table.read_out(6 * kSecond, s.totals);
+  for (const std::uint64_t ms : {5000, 5005, 5003}) s.count(packet_of(1, ms * 1'000'000));
+  s.table.read_out(6 * kSecond, s.totals);
+  s.count(packet_of(1, 5008'000'000));
+  s.count(packet_of(1, 5020'000'000));  // what the flow remembers is this one now
+  s.table.read_out(6 * kSecond, s.totals);
+  ASSERT_EQ(s.totals.records.size(), 3u);
+  EXPECT_EQ(s.totals.records[1].slot[0].first_ns, 5000'000'000u);
+  EXPECT_EQ(s.totals.records[1].last_ns[0], 5005'000'000u);
+  EXPECT_EQ(s.totals.records[2].slot[0].first_ns, 5008'000'000u);
+  EXPECT_EQ(s.totals.records[2].last_ns[0], 5020'000'000u);
+}
+
+// To the tracker a read-out makes no difference: the gaps between packets are the same.
+TEST(Table, AReadOutAmongPacketsOutOfOrderChangesNoTotal) {
+  const auto jitter = [](bool read_out) {
+    Counting s(100);
+    for (const std::uint64_t ms : {5000, 5010, 5015, 5012, 5030, 5031}) {
+      fffa_packet p = packet_of(1, ms * 1'000'000);
+      p.key.proto = FFFA_PROTO_TCP;
+      p.tcp = 1;
+      p.flags = FFFA_ACK;
+      p.scale = FFFA_NO_OFFER;
+      s.count(p);
+      if (read_out) s.table.read_out(6 * kSecond, s.totals);
+    }
+    s.table.read_out(6 * kSecond, s.totals);
+    std::pair<std::uint64_t, std::uint64_t> sum;
+    for (const auto& record : s.totals.records) {
+      sum.first += record.slot[0].jitter_samples;
+      sum.second += record.slot[0].jitter_sum_ns;
+    }
+    return sum;
+  };
+  EXPECT_EQ(jitter(true), jitter(false));
+  EXPECT_EQ(jitter(false).first, 4u);
+}
+
 TEST(Table, AClockThatWasSetMakesARecordOfItsOwn) {
   Counting s(100);
   s.count(packet_of(1, 5000 * kSecond));
