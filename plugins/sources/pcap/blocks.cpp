@@ -26,8 +26,7 @@ constexpr std::uint32_t kByteOrder = 0x1a2b3c4d;
 constexpr std::size_t kHeader = 8;   // type and length
 constexpr std::size_t kTrailer = 4;  // the length once more
 constexpr std::size_t kKept =
-    Window::kSize / 2;                         // of a block, the bytes that are looked at; the others are passed over
-constexpr std::size_t kMaxInterfaces = 65536;  // of a section, and of all
+    Window::kSize / 2;  // of a block, the bytes that are looked at; the others are passed over
 constexpr std::size_t kMaxName = 255;
 constexpr std::uint8_t kMicroseconds = 6;  // if_tsresol where it is not told
 

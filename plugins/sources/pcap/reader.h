@@ -51,7 +51,8 @@ struct Packet {
   Way way = Way::unknown;
 };
 
-inline constexpr TimeNs kEarliest = 1;  // 0 means "not set" in records
+inline constexpr std::size_t kMaxInterfaces = 4096;  // of a section, and in all; a file with more is an error
+inline constexpr TimeNs kEarliest = 1;               // 0 means "not set" in records
 inline constexpr TimeNs kLatest = TimeNs{1} << 62;
 
 class Reader {

@@ -260,6 +260,19 @@ std::vector<HostileCase> block_cases() {
   };
 }
 
+TEST(Reader, InterfacesAreBounded) {
+  for (const bool sections : {false, true}) {
+    BlockFile file;
+    for (std::size_t i = 0; i <= kMaxInterfaces; ++i) {
+      if (sections) file.section(false);
+      file.interface(1, "if" + std::to_string(i));
+    }
+    const auto read = read_all(file.bytes);
+    EXPECT_EQ(read.interfaces.size(), kMaxInterfaces);
+    EXPECT_THAT(read.error, HasSubstr("too many interfaces"));
+  }
+}
+
 TEST(Reader, HostileInput) {
   auto cases = classic_cases();
   for (auto& c : block_cases()) cases.push_back(std::move(c));
