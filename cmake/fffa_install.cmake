@@ -30,10 +30,10 @@ if(_exported)
                 cmake/fffa_plugin.cmake cmake/fffa_plugin.map cmake/check_exports.cmake DESTINATION ${_package})
 endif()
 
-# The target `runtime` is what `fffa run` needs, and no tests.
+# The target `runtime` is all that is installed, and no tests.
 get_property(_plugins GLOBAL PROPERTY fffa_plugins)
 add_custom_target(runtime)
-foreach(part fffa ${_plugins})
+foreach(part fffa ${_plugins} ${_exported} fffa-conformance)
   if(TARGET ${part})
     add_dependencies(runtime ${part})
   endif()

@@ -17,9 +17,8 @@ FFFA_INLINE struct fffa_frame fffa_xdp_frame(struct xdp_md *ctx)
 	return frame;
 }
 
-FFFA_INLINE struct fffa_frame fffa_skb_frame(struct __sk_buff *skb)
+FFFA_INLINE struct fffa_frame fffa_skb_frame(struct __sk_buff *skb, __u32 segments)
 {
-	const __u32 segments = skb->gso_segs;
 	const struct fffa_frame frame = {
 		.data = (const __u8 *)(long)skb->data,
 		.end = (const __u8 *)(long)skb->data_end,
@@ -32,82 +31,91 @@ FFFA_INLINE struct fffa_frame fffa_skb_frame(struct __sk_buff *skb)
 	return frame;
 }
 
-/* One of the parser's steps as a global function: the verifier looks at each of them once. */
-#define FFFA_STEP(kind, context, step) \
-	__attribute__((noinline)) int fffa_##kind##_##step(context *ctx, struct fffa_packet *p) \
-	{ \
-		const struct fffa_frame frame = fffa_##kind##_frame(ctx); \
-		if (p) fffa_step_##step(&frame, p, p->direction); \
-		return 0; \
-	}
-/* A tunnel's header and what is in it, for one direction: every call and every choice at run time costs. */
-#define FFFA_TUNNEL_STEP(kind, context, name, way) \
-	__attribute__((noinline)) int fffa_##kind##_tunnel_##name(context *ctx, struct fffa_packet *p) \
-	{ \
-		const struct fffa_frame frame = fffa_##kind##_frame(ctx); \
-		if (!p) return 0; \
-		fffa_step_tunnel(&frame, p, way); \
-		if (p->pending & FFFA_PENDING_INNER) fffa_step_inner(&frame, p, way); \
-		return 0; \
-	}
-FFFA_STEP(xdp, struct xdp_md, extensions)
-FFFA_STEP(xdp, struct xdp_md, transport)
-FFFA_STEP(xdp, struct xdp_md, options)
-FFFA_TUNNEL_STEP(xdp, struct xdp_md, in, FFFA_INGRESS)
-FFFA_TUNNEL_STEP(xdp, struct xdp_md, out, FFFA_EGRESS)
-FFFA_STEP(skb, struct __sk_buff, extensions)
-FFFA_STEP(skb, struct __sk_buff, transport)
-FFFA_STEP(skb, struct __sk_buff, options)
-FFFA_TUNNEL_STEP(skb, struct __sk_buff, in, FFFA_INGRESS)
-FFFA_TUNNEL_STEP(skb, struct __sk_buff, out, FFFA_EGRESS)
+/* ---- what few packets need: global functions, verified once, by themselves ---- */
 
-FFFA_INLINE void fffa_xdp_pending(struct xdp_md *ctx, struct fffa_packet *p, const int direction)
-{
-	FFFA_DO_PENDING(p, fffa_xdp_extensions(ctx, p), fffa_xdp_transport(ctx, p),
-			direction == FFFA_INGRESS ? fffa_xdp_tunnel_in(ctx, p) : fffa_xdp_tunnel_out(ctx, p), (void)0,
-			fffa_xdp_options(ctx, p));
-}
-
-FFFA_INLINE void fffa_skb_pending(struct __sk_buff *ctx, struct fffa_packet *p, const int direction)
-{
-	FFFA_DO_PENDING(p, fffa_skb_extensions(ctx, p), fffa_skb_transport(ctx, p),
-			direction == FFFA_INGRESS ? fffa_skb_tunnel_in(ctx, p) : fffa_skb_tunnel_out(ctx, p), (void)0,
-			fffa_skb_options(ctx, p));
-}
-
-/* The first look once more, with all of the packet's length: is it longer than its first buffer? */
-__attribute__((noinline)) int fffa_xdp_again(struct xdp_md *ctx, struct fffa_packet *p)
+/* With all of the packet's length: it may be longer than its first buffer. */
+FFFA_INLINE struct fffa_frame fffa_xdp_whole(struct xdp_md *ctx)
 {
 	struct fffa_frame frame = fffa_xdp_frame(ctx);
 	frame.length = (__u32)bpf_xdp_get_buff_len(ctx);
-	return p ? fffa_parse_first(&frame, p, p->direction) : FFFA_OK;
+	return frame;
+}
+FFFA_INLINE struct fffa_frame fffa_skb_whole(struct __sk_buff *skb) { return fffa_skb_frame(skb, skb->gso_segs); }
+
+#define FFFA_STEP(kind, context, step) \
+	__attribute__((noinline)) int fffa_##kind##_##step(context *ctx, struct fffa_packet *p) \
+	{ \
+		const struct fffa_frame frame = fffa_##kind##_whole(ctx); \
+		if (p) fffa_step_##step(&frame, p, p->direction); \
+		return 0; \
+	}
+/* And the first step of all: everything once more. */
+#define FFFA_STEPS(kind, context) \
+	FFFA_STEP(kind, context, extensions) \
+	FFFA_STEP(kind, context, transport) \
+	FFFA_STEP(kind, context, tunnel) \
+	FFFA_STEP(kind, context, inner) \
+	FFFA_STEP(kind, context, options) \
+	__attribute__((noinline)) int fffa_##kind##_again(context *ctx, struct fffa_packet *p) \
+	{ \
+		struct fffa_frame frame = fffa_##kind##_whole(ctx); \
+		if (!p) return FFFA_OK; \
+		frame.at_sender = p->at_sender; \
+		return fffa_parse_first(&frame, p, p->direction); \
+	}
+#define FFFA_DO_STEPS(kind, ctx, p) \
+	FFFA_DO_PENDING(p, fffa_##kind##_extensions(ctx, p), fffa_##kind##_transport(ctx, p), \
+			fffa_##kind##_tunnel(ctx, p), fffa_##kind##_inner(ctx, p), fffa_##kind##_options(ctx, p))
+FFFA_STEPS(xdp, struct xdp_md)
+FFFA_STEPS(skb, struct __sk_buff)
+
+/* A packet that the common way has not dealt with: there is something pending, or some of it was not there. */
+__attribute__((noinline)) int fffa_xdp_slow(struct xdp_md *ctx, struct fffa_packet *p)
+{
+	int reason = FFFA_OK;
+	if (!p) return reason;
+	if (p->cut || p->pending == FFFA_PENDING_ALL) reason = fffa_xdp_again(ctx, p);
+	if (!reason) FFFA_DO_STEPS(xdp, ctx, p);
+	return reason;
 }
 
-/* The first look once more, after headers were fetched into the linear part. */
-__attribute__((noinline)) int fffa_skb_again(struct __sk_buff *ctx, struct fffa_packet *p)
+/* Likewise; `reason` is that of the common way. Fetches headers into the linear part where they are not. */
+__attribute__((noinline)) int fffa_skb_slow(struct __sk_buff *ctx, struct fffa_packet *p, int reason)
 {
-	struct fffa_frame frame = fffa_skb_frame(ctx);
 	if (!p) return FFFA_OK;
-	frame.at_sender = p->at_sender;
-	return fffa_parse_first(&frame, p, p->direction);
+	if (!reason && !p->cut && p->pending != FFFA_PENDING_ALL) {
+		FFFA_DO_STEPS(skb, ctx, p);
+		if (!p->cut) return FFFA_OK;
+	}
+	const __u32 length = ctx->len;
+	if (length > ctx->data_end - ctx->data) bpf_skb_pull_data(ctx, length < FFFA_PULL ? length : FFFA_PULL);
+	reason = fffa_skb_again(ctx, p); /* what could not be fetched is cut still */
+	if (!reason) FFFA_DO_STEPS(skb, ctx, p);
+	return reason;
 }
 
 /* A virtual machine's super-packet lacks the number of its segments: its host leaves that to whoever cuts it. */
 __attribute__((noinline)) int fffa_skb_segments(struct __sk_buff *ctx, struct fffa_packet *p)
 {
 	const __u32 size = ctx->gso_size;
-	if (!p || !size || p->bytes <= p->headers) return 0;
+	if (!p || !size || ctx->gso_segs || p->bytes <= p->headers) return 0;
 	p->packets = (p->bytes - p->headers + size - 1) / size;
 	return 0;
 }
+
+/* ---- the common way ---- */
 
 FFFA_INLINE void fffa_on_xdp(struct xdp_md *ctx, const int direction)
 {
 	struct fffa_packet packet;
 	const struct fffa_frame frame = fffa_xdp_frame(ctx);
-	int reason = fffa_parse_first(&frame, &packet, direction);
-	if (fffa_unlikely(!reason && packet.cut)) reason = fffa_xdp_again(ctx, &packet);
-	if (fffa_unlikely(!reason && packet.pending)) fffa_xdp_pending(ctx, &packet, direction);
+	int reason = fffa_parse_quick(&frame, &packet, direction, FFFA_ETHERNET);
+	if (fffa_unlikely(!reason && (packet.pending | packet.cut))) {
+		if (packet.pending == FFFA_PENDING_OPTIONS && !packet.cut)
+			fffa_xdp_options(ctx, &packet);
+		else
+			reason = fffa_xdp_slow(ctx, &packet);
+	}
 	if (fffa_likely(!reason))
 		fffa_count_packet(&packet, direction);
 	else
@@ -117,19 +125,17 @@ FFFA_INLINE void fffa_on_xdp(struct xdp_md *ctx, const int direction)
 FFFA_INLINE void fffa_on_skb(struct __sk_buff *skb, const int direction)
 {
 	struct fffa_packet packet;
-	struct fffa_frame frame = fffa_skb_frame(skb);
+	const __u32 super = skb->gso_size;
+	struct fffa_frame frame = fffa_skb_frame(skb, super ? skb->gso_segs : 1);
 	frame.at_sender = direction == FFFA_EGRESS && !skb->ingress_ifindex; /* not forwarded */
-	int reason = fffa_parse_first(&frame, &packet, direction);
-	if (fffa_unlikely(!reason && packet.pending)) fffa_skb_pending(skb, &packet, direction);
-	if (fffa_unlikely(reason ? fffa_is_cut(reason) : packet.cut)) {
-		const __u32 length = skb->len;
-		if (length > skb->data_end - skb->data &&
-		    !bpf_skb_pull_data(skb, length < FFFA_PULL ? length : FFFA_PULL)) {
-			reason = fffa_skb_again(skb, &packet);
-			if (!reason && packet.pending) fffa_skb_pending(skb, &packet, direction);
-		}
+	int reason = fffa_parse_quick(&frame, &packet, direction, FFFA_ETHERNET);
+	if (fffa_unlikely(reason ? fffa_is_cut(reason) : packet.pending | packet.cut)) {
+		if (!reason && packet.pending == FFFA_PENDING_OPTIONS && !packet.cut)
+			fffa_skb_options(skb, &packet);
+		else
+			reason = fffa_skb_slow(skb, &packet, reason);
 	}
-	if (fffa_unlikely(!reason && !skb->gso_segs && skb->gso_size)) fffa_skb_segments(skb, &packet);
+	if (fffa_unlikely(super && !reason)) fffa_skb_segments(skb, &packet);
 	if (fffa_likely(!reason))
 		fffa_count_packet(&packet, direction);
 	else

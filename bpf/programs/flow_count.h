@@ -19,8 +19,10 @@ FFFA_INLINE void fffa_add(struct fffa_count *count, __u32 packets, __u32 bytes)
 	count->bytes += bytes;
 }
 
+/* ---- global functions: verified once, by themselves ---- */
+
 /* The place of an interface's counters; FFFA_INTERFACES if there is none left. */
-FFFA_NOINLINE __u32 fffa_claim_interface(__u32 ifindex)
+__attribute__((noinline)) __u32 fffa_claim_interface(__u32 ifindex)
 {
 	for (__u32 i = 0; i < 16; i++) {
 		const __u32 place = (ifindex + i) % FFFA_INTERFACES;
@@ -38,13 +40,26 @@ FFFA_INLINE struct fffa_interface_counters *fffa_counters_of(__u32 ifindex)
 	return bpf_map_lookup_elem(&interface_counters, &place);
 }
 
-FFFA_NOINLINE void fffa_count_reason(__u32 reason, __u32 packets, __u32 bytes, int direction)
+__attribute__((noinline)) int fffa_count_reason(__u32 reason, __u32 packets, __u32 bytes, int direction)
 {
 	struct fffa_reason_counters *counters = bpf_map_lookup_elem(&reason_counters, &reason);
 	if (counters) fffa_add(&counters->side[direction & 1], packets, bytes);
+	return 0;
 }
 
-/* ---- global functions: verified once, by themselves ---- */
+/* A packet of which no flow can be named. */
+__attribute__((noinline)) int fffa_count_filtered(__u32 ifindex, __u32 reason, __u32 packets, __u32 length,
+						  int direction)
+{
+	const __u32 bytes = length > 14 ? length - 14 : 0;
+	struct fffa_interface_counters *counters = fffa_counters_of(ifindex);
+	if (counters) {
+		fffa_add(&counters->seen[direction & 1], packets, bytes);
+		fffa_add(&counters->filtered[direction & 1], packets, bytes);
+	}
+	fffa_count_reason(reason, packets, bytes, direction);
+	return 0;
+}
 
 /* Finds or makes the packet's flow: its index, or minus an enum fffa_reason. */
 __attribute__((noinline)) int fffa_slow_insert(struct fffa_packet *p)
@@ -99,15 +114,6 @@ __attribute__((noinline)) int fffa_tell_end(struct fffa_packet *p, __u32 index)
 
 /* ---- the way of a packet ---- */
 
-/* What the verifier knows of a packet's fields, it forgets here: else it would follow each way through the parser on
- * through all that comes behind it. (A function of its own would do too, but where returns are guarded against
- * speculation a call costs 8 ns.) */
-FFFA_INLINE void fffa_forget(struct fffa_packet *p)
-{
-	p->tcp |= always_zero;
-	p->key.family |= always_zero;
-}
-
 /* Tracks the packet in the flow at `index`. Returns FFFA_OK, FFFA_LOCK_BUSY, or FFFA_TABLE_FULL if that is another flow
  * by now. */
 FFFA_INLINE int fffa_track_at(__u32 index, struct fffa_packet *p, __u32 *shift, const int direction)
@@ -154,7 +160,6 @@ FFFA_INLINE int fffa_count_in_table(struct fffa_packet *p, __u32 *shift, const i
 FFFA_INLINE void fffa_count_packet(struct fffa_packet *p, const int direction)
 {
 	__u32 shift = 0;
-	fffa_forget(p);
 	fffa_finish_packet(p);
 	struct fffa_interface_counters *counters = fffa_counters_of(p->key.ifindex);
 	if (counters) fffa_add(&counters->seen[direction], p->packets, p->bytes);
@@ -170,18 +175,6 @@ FFFA_INLINE void fffa_count_packet(struct fffa_packet *p, const int direction)
 		fffa_add(&counters->lost[direction], p->packets, p->bytes);
 	else
 		fffa_add(&counters->diverted[direction], p->packets, p->bytes);
-}
-
-/* A packet of which no flow can be named. */
-FFFA_NOINLINE void fffa_count_filtered(__u32 ifindex, __u32 reason, __u32 packets, __u32 length, int direction)
-{
-	const __u32 bytes = length > 14 ? length - 14 : 0;
-	struct fffa_interface_counters *counters = fffa_counters_of(ifindex);
-	if (counters) {
-		fffa_add(&counters->seen[direction & 1], packets, bytes);
-		fffa_add(&counters->filtered[direction & 1], packets, bytes);
-	}
-	fffa_count_reason(reason, packets, bytes, direction);
 }
 
 #endif

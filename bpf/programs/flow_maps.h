@@ -5,6 +5,11 @@
 
 #include "kernel.h"
 
+extern __u64 always_zero;
+#define FFFA_REPEAT(times, function, context) bpf_loop(times, function, context, 0)
+/* Not |=, after which kernel 6.1 takes the upper half of a 32-bit number for unknown too. */
+#define FFFA_FORGET(x) ((x) += (__typeof__(x))always_zero)
+
 #include <fffa_bpf/types.h>
 
 /* ---- set before load ---- */
@@ -26,11 +31,10 @@ __u32 drain_list[FFFA_DRAIN_CHUNK];
  * gone. */
 __u32 interface_at[FFFA_INTERFACES];
 
-#define FFFA_REPEAT(times, function, context) bpf_loop(times, function, context, 0)
 #include <fffa_bpf/table.h>
 
 struct fffa_table_state table_state __attribute__((aligned(64)));
-__u64 always_zero;             /* though neither compiler nor verifier knows */
+__u64 always_zero = 0;         /* though neither compiler nor verifier knows */
 struct fffa_event *event_type; /* never set: it brings the type into the object's BTF */
 
 struct {

@@ -42,6 +42,7 @@ class KernelParse : public testing::Test {
     const auto reason = parse(packet, native, direction);
     native.time_ns = now_ns;
     const auto before = kernel().reason(static_cast<std::uint32_t>(reason)).side[direction].packets;
+    const auto noted = kernel().reason(native.note).side[direction].packets;
     const auto filtered = kernel().counters(1).filtered[direction].packets;
     run(program, packet);
     std::vector<fffa_drain_record> records;
@@ -54,6 +55,7 @@ class KernelParse : public testing::Test {
       return;
     }
     ASSERT_EQ(records.size(), 1u);
+    EXPECT_EQ(kernel().reason(native.note).side[direction].packets - noted, native.note ? 1u : 0u);
     auto expected = record_of(native);
     expected.index = records[0].index;
     records[0].tunnel.side[!direction] = {};  // of a direction without packets it says nothing

@@ -59,7 +59,7 @@ const std::map<std::string, Struct> expected = {
     {"fffa_half",
      {sizeof(fffa_half),
       {MEMBER(fffa_half, next_seq), MEMBER(fffa_half, last_ack), MEMBER(fffa_half, probe_end),
-       MEMBER(fffa_half, last_interval_ns), MEMBER(fffa_half, probe_ns), MEMBER(fffa_half, last_ns),
+       MEMBER(fffa_half, last_interval_ns), MEMBER(fffa_half, probe_sent), MEMBER(fffa_half, newest_sent), MEMBER(fffa_half, last_ns),
        MEMBER(fffa_half, initial_seq), MEMBER(fffa_half, sent_tick), MEMBER(fffa_half, srtt), MEMBER(fffa_half, rttvar),
        MEMBER(fffa_half, rtt_min), MEMBER(fffa_half, third_dup_tick), MEMBER(fffa_half, last_window),
        MEMBER(fffa_half, last_sack), MEMBER(fffa_half, seen), MEMBER(fffa_half, dup_run), MEMBER(fffa_half, scale),

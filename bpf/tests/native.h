@@ -18,7 +18,7 @@ namespace fffa::bpf_test {
 // Parses an exact copy of the bytes, so that a sanitizer sees any access beyond them.
 inline int parse(const Bytes& bytes, fffa_packet& packet, int direction = FFFA_INGRESS, std::uint32_t segments = 1,
                  std::size_t wire_length = 0, bool raw_ip = false) {
-  const std::unique_ptr<std::uint8_t[]> exact(new std::uint8_t[bytes.size() + !bytes.size()]);
+  const std::unique_ptr<std::uint8_t[]> exact(new std::uint8_t[bytes.empty() ? 1 : bytes.size()]);
   if (!bytes.empty()) std::memcpy(exact.get(), bytes.data(), bytes.size());
   fffa_frame frame{};
   frame.data = exact.get();
@@ -44,7 +44,8 @@ inline fffa_drain_record record_of(const fffa_packet& packet) {
   fffa_begin_flow(&flow, packet.direction);
   flow.key = packet.key;
   fffa_track(&flow, &packet, packet.direction);
-  fffa_copy_record(&flow, 0, &record);
+  fffa_begin_record(&flow, 0, &record);
+  for (int d = 0; d < 2; ++d) fffa_take_slot(&flow.slot[d], &record.slot[d]);
   if (packet.key.encap) fffa_track_tunnel(&tunnel, &packet, packet.direction);
   record.tunnel = tunnel;
   return record;

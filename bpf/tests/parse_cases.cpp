@@ -66,7 +66,20 @@ void plain(std::vector<ParseCase>& c) {
       {.name = "total_length_zero", .packet = eth4().set16(2, 0).tcp(40000, 443).payload(60).build(), .bytes = 100});
   c.push_back({.name = "longer_than_the_frame",
                .packet = eth4().set16(2, 1500).tcp(40000, 443).payload(60).build(),
-               .bytes = 1500});
+               .bytes = 1500,
+               .note = FFFA_LENGTH_BEYOND_FRAME});
+  c.push_back({.name = "longer_than_the_frame_6",
+               .packet = eth6().set16(4, 1460).tcp(40000, 443).payload(60).build(),
+               .src = a6,
+               .dst = b6,
+               .bytes = 1500,
+               .note = FFFA_LENGTH_BEYOND_FRAME});
+  c.push_back({.name = "longer_than_the_frame_without_ports",
+               .packet = eth4().set16(2, 1500).set8(9, 6).raw({0x9c, 0x40}).build(),
+               .src_port = 0,
+               .dst_port = 0,
+               .bytes = 1500,
+               .note = FFFA_LENGTH_BEYOND_FRAME});
 }
 
 void vlans(std::vector<ParseCase>& c) {
@@ -240,6 +253,11 @@ void tunnels(std::vector<ParseCase>& c) {
        .depth = 1,
        .vni = 4,
        .outer_bytes = 106});
+}
+
+void tunnels_in_tunnels(std::vector<ParseCase>& c) {
+  const auto inner4 = [](PacketBuilder b) { return b.ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 443).payload(10); };
+  const auto options = gwlb_options(0x1122334455667788, 0xa1, 0xc0ffee);
   const auto twice = [&](std::uint32_t vni) {
     return outer().geneve(1).ipv4("172.17.0.1", "172.17.0.2").udp(50001, 6081).geneve(vni);
   };
@@ -249,6 +267,13 @@ void tunnels(std::vector<ParseCase>& c) {
                .depth = 2,
                .vni = 2,
                .outer_bytes = 122});
+  c.push_back(
+      {.name = "geneve_twice_ids_in_the_inner_one",
+       .packet = inner4(outer().geneve(1).ipv4("172.17.0.1", "172.17.0.2").udp(50001, 6081).geneve(2, options)).build(),
+       .bytes = 50,
+       .depth = 2,
+       .vni = 2,
+       .outer_bytes = 154});
   c.push_back({.name = "geneve_thrice_stops_at_two",
                .packet = inner4(twice(2).ipv4("172.18.0.1", "172.18.0.2").udp(50002, 6081).geneve(3)).build(),
                .src = "172.18.0.1",
@@ -274,8 +299,54 @@ void tunnels(std::vector<ParseCase>& c) {
                .outer_bytes = 112});
 }
 
+// Opened, but not by the common way.
+void unusual_tunnels(std::vector<ParseCase>& c) {
+  const auto inner4 = [](PacketBuilder b) { return b.ipv4("10.0.0.1", "10.0.0.2").tcp(40000, 443).payload(10); };
+  Bytes most;
+  for (int i = 0; i < 63; ++i) most.insert(most.end(), {0x02, 0x00, 0x01, 0});
+  auto five = gwlb_options(0x1122334455667788, 0xa1, 0xc0ffee);
+  five.insert(five.begin(), most.begin(), most.begin() + 8);
+  c.push_back({.name = "geneve_five_options",
+               .packet = inner4(outer().geneve(0, five)).build(),
+               .bytes = 50,
+               .depth = 1,
+               .outer_bytes = 126,
+               .gwlb = 7});
+  c.push_back({.name = "geneve_as_many_options_as_fit",
+               .packet = inner4(outer().geneve(6, most)).build(),
+               .bytes = 50,
+               .depth = 1,
+               .vni = 6,
+               .outer_bytes = 338});
+  c.push_back(
+      {.name = "vlan_geneve",
+       .packet =
+           inner4(PacketBuilder().eth().vlan(10).ipv4("172.16.0.1", "172.16.0.2").udp(50000, 6081).geneve(7)).build(),
+       .bytes = 50,
+       .vlan = 0x100a,
+       .depth = 1,
+       .vni = 7,
+       .outer_bytes = 86});
+  c.push_back({.name = "geneve_icmp_inside",
+               .packet = outer().geneve(3).ipv4("10.0.0.1", "10.0.0.2").icmp(8, 0).build(),
+               .src_port = 0,
+               .dst_port = 0x0800,
+               .proto = 1,
+               .bytes = 28,
+               .depth = 1,
+               .vni = 3,
+               .outer_bytes = 64});
+  c.push_back({.name = "geneve_inner_longer_than_the_frame",
+               .packet = outer().geneve(3).ipv4("10.0.0.1", "10.0.0.2").set16(2, 1500).tcp(40000, 443).build(),
+               .bytes = 1500,
+               .note = FFFA_LENGTH_BEYOND_FRAME,
+               .depth = 1,
+               .vni = 3,
+               .outer_bytes = 76});
+}
+
 void closed_tunnels(std::vector<ParseCase>& c) {
-  const auto add = [&c](const char* name, PacketBuilder b, std::uint32_t bytes, int note) {
+  const auto add = [&c](const char* name, const PacketBuilder& b, std::uint32_t bytes, int note) {
     c.push_back({.name = name,
                  .packet = b.build(),
                  .src = "172.16.0.1",
@@ -312,6 +383,8 @@ std::vector<ParseCase> parse_cases() {
   extensions(cases);
   broken(cases);
   tunnels(cases);
+  unusual_tunnels(cases);
+  tunnels_in_tunnels(cases);
   closed_tunnels(cases);
   return cases;
 }

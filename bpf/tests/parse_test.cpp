@@ -42,13 +42,14 @@ TEST_P(Parse, egress_is_the_mirror) {
   fffa_packet in, out;
   ASSERT_EQ(parse(c.packet, in, FFFA_INGRESS), parse(c.packet, out, FFFA_EGRESS));
   if (c.reason) return;
-  EXPECT_EQ(std::memcmp(&in.key.remote_addr, &out.key.local_addr, 16), 0);
-  EXPECT_EQ(std::memcmp(&in.key.local_addr, &out.key.remote_addr, 16), 0);
+  EXPECT_EQ(std::memcmp(in.key.remote_addr.bytes, out.key.local_addr.bytes, 16), 0);
+  EXPECT_EQ(std::memcmp(in.key.local_addr.bytes, out.key.remote_addr.bytes, 16), 0);
   EXPECT_EQ(in.key.remote_port, out.key.local_port);
   EXPECT_EQ(in.key.local_port, out.key.remote_port);
   EXPECT_EQ(std::memcmp(&in.bytes, &out.bytes, offsetof(fffa_packet, direction) - offsetof(fffa_packet, bytes)), 0);
   if (c.depth) {
-    EXPECT_EQ(std::memcmp(&in.outer, &out.outer, sizeof in.outer), 0);
+    const void *inward = &in.outer, *outward = &out.outer;
+    EXPECT_EQ(std::memcmp(inward, outward, sizeof in.outer), 0);
   }
 }
 
@@ -143,6 +144,27 @@ TEST(ParseTunnel, gwlb_ids) {
   EXPECT_EQ(text(p.outer.dst, p.outer.family), "172.16.0.2");
   EXPECT_EQ(p.outer.src_port, 50000);
   EXPECT_EQ(p.outer.vni, 5u);
+}
+
+TEST(ParseTunnel, ids_of_a_tunnel_in_the_tunnel_do_not_count) {
+  fffa_packet p;
+  ASSERT_EQ(parse(PacketBuilder()
+                      .eth()
+                      .ipv4("172.16.0.1", "172.16.0.2")
+                      .udp(50000, 6081)
+                      .geneve(5, gwlb_options(1, 2, 3))
+                      .ipv4("172.17.0.1", "172.17.0.2")
+                      .udp(50000, 6081)
+                      .geneve(6, gwlb_options(7, 8, 9))
+                      .ipv4("10.0.0.1", "10.0.0.2")
+                      .tcp(1, 2)
+                      .build(),
+                  p),
+            0);
+  EXPECT_EQ(p.key.encap_depth, 2);
+  EXPECT_EQ(p.outer.gwlb_endpoint, 1u);
+  EXPECT_EQ(p.outer.gwlb_attachment, 2u);
+  EXPECT_EQ(p.outer.gwlb_cookie, 3u);
 }
 
 TEST(ParseSuperPacket, counts_the_packets_on_the_wire) {

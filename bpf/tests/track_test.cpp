@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // TCP tracking: what sequences of packets make of a flow.
-#include <fffa_bpf/track.h>
+#include <fffa_bpf/host_table.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -33,6 +33,10 @@ class Connection {
 
   Connection& after(std::uint64_t ns) {
     now_ += ns;
+    return *this;
+  }
+  Connection& before(std::uint64_t ns) {
+    now_ -= ns;
     return *this;
   }
   Connection& from(Side side, const Segment& s) {
@@ -71,6 +75,11 @@ class Connection {
     return from(side, {.seq = side == client ? 1001u : 5001u, .ack_number = number, .sack = sack});
   }
 
+  fffa_slot read_out(Side side) {
+    fffa_slot slot;
+    fffa_take_slot(&flow_.slot[side], &slot);
+    return slot;
+  }
   const fffa_slot& slot(Side side) const { return flow_.slot[side]; }
   const fffa_half& half(Side side) const { return flow_.half[side]; }
   const fffa_flow& flow() const { return flow_; }
@@ -102,6 +111,13 @@ TEST(Track, handshake_counts_from_the_first_syn) {
   c.from(client, {.flags = syn, .seq = 1000}).after(1000 * ms).handshake();
   EXPECT_EQ(c.flow().handshake_us, 1030000u);
   EXPECT_EQ(c.slot(client).timeout_retransmits, 1u);
+}
+
+TEST(Track, a_handshake_across_clocks_that_differ_takes_no_time) {
+  Connection c;
+  c.from(client, {.flags = syn, .seq = 1000}).from(server, {.flags = syn | ack, .seq = 5000, .ack_number = 1001});
+  c.before(us).from(client, {.seq = 1001, .ack_number = 5001});
+  EXPECT_EQ(c.flow().handshake_us, 1u);
 }
 
 TEST(Track, no_handshake_without_all_three) {
@@ -155,6 +171,20 @@ TEST(Track, round_trip) {
   EXPECT_EQ(c.slot(server).rtt_sum_ns, 20 * ms);
 }
 
+TEST(Track, a_late_round_trip_waits_for_the_next_packet) {
+  Connection c;
+  c.handshake().data(client, 1001, 100);
+  EXPECT_EQ(c.read_out(client).rtt_samples, 1u) << "the SYN's";
+  c.after(7 * ms).acks(server, 1101);
+  EXPECT_EQ(c.read_out(client).rtt_samples, 0u) << "no packet, no record";
+  c.acks(client, 5001);
+  const fffa_slot slot = c.read_out(client);
+  EXPECT_EQ(slot.packets, 1u);
+  EXPECT_EQ(slot.rtt_samples, 1u);
+  EXPECT_EQ(slot.rtt_sum_ns, 7 * ms);
+  EXPECT_EQ(c.slot(client).rtt_samples, 0u);
+}
+
 TEST(Track, no_round_trip_of_what_was_sent_twice) {
   Connection c;
   c.handshake().data(client, 1001, 100).after(300 * ms).data(client, 1001, 100).after(ms).acks(server, 1101);
@@ -185,6 +215,17 @@ TEST(Track, fast_retransmission_after_duplicate_acks) {
   EXPECT_EQ(c.slot(client).fast_retransmits, 1u);
   EXPECT_EQ(c.slot(client).timeout_retransmits, 0u);
   EXPECT_EQ(c.slot(client).out_of_order, 0u);
+}
+
+TEST(Track, a_super_packet_sent_again_is_as_many_segments_as_it_stands_for) {
+  Connection c;
+  c.handshake().from(server, {.flags = ack, .seq = 5001, .ack_number = 1001, .payload = 10500, .packets = 8});
+  c.from(server, {.flags = ack, .seq = 5001, .ack_number = 1001, .payload = 4500, .packets = 4});
+  EXPECT_EQ(c.retransmissions(server), 4u);
+  // from its third segment on it is new
+  c.from(server, {.flags = ack, .seq = 12501, .ack_number = 1001, .payload = 4500, .packets = 3});
+  EXPECT_EQ(c.retransmissions(server), 6u);
+  EXPECT_EQ(c.half(server).next_seq, 17001u);
 }
 
 TEST(Track, spurious_retransmission) {
@@ -320,7 +361,7 @@ TEST(Track, a_syn_after_the_end_begins_anew) {
   EXPECT_FALSE(fffa_has_ended(&c.flow()));
   EXPECT_EQ(c.flow().handshake_us, 0u);
   EXPECT_EQ(c.retransmissions(client), 0u) << "even with the same initial sequence number";
-  EXPECT_EQ(c.half(server).seen, 0);
+  EXPECT_EQ(c.half(server).seen & ~FFFA_SEEN_INTERVAL, 0) << "jitter is the flow's, not the connection's";
   EXPECT_EQ(c.slot(client).packets, 4u) << "the slot goes on";
 }
 

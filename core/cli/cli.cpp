@@ -33,7 +33,7 @@ class Program {
     app_.require_subcommand(1);
     app_.footer(
         "Exit codes: 0 all is well, 1 a stage could not be built or started, or failed, 2 command line or\n"
-        "configuration, 3 a privilege, a permission or a kernel feature is missing, 4 data was lost.");
+        "configuration, 3 a privilege or a kernel feature is missing, 4 data was lost.");
     app_.fallthrough();  // what every command takes may stand behind it
     app_.add_option("--plugin-path", common_.plugin_path, "Look for plugins in this folder first; may be repeated")
         ->option_text("DIR")

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
+#include <linux/capability.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <cstdio>
-#include <cstdlib>
-#include <fstream>
 #include <iterator>
 
 #include "cli/commands.h"
@@ -23,13 +25,12 @@ struct Capability {
 };
 constexpr Capability kNeeded[] = {{12, "CAP_NET_ADMIN"}, {38, "CAP_PERFMON"}, {39, "CAP_BPF"}};
 
-// The effective capabilities of this process, as the kernel prints them.
+// Of this process, by a call that needs no file descriptor.
 std::uint64_t effective_capabilities() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with("CapEff:")) return std::strtoull(line.c_str() + 7, nullptr, 16);
-  }
-  return 0;
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) return 0;
+  return std::uint64_t{sets[1].effective} << 32 | sets[0].effective;
 }
 
 Finding check_privileges() {

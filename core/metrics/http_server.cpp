@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <list>
@@ -20,7 +21,6 @@ namespace {
 
 constexpr std::size_t kMaxConnections = 16;
 constexpr std::size_t kMaxRequest = 4096;
-constexpr auto kConnectionLimit = std::chrono::seconds(5);
 using Monotonic = std::chrono::steady_clock;
 
 std::string_view reason(int status) {
@@ -108,10 +108,12 @@ struct HttpServer::Loop {
   int listener;
   int stop;
   Handler handler;
-  std::list<Connection> connections;
+  std::chrono::nanoseconds limit;
+  std::list<Connection> connections;  // the oldest first
   std::thread thread;
 
-  Loop(int fd, Handler h) : listener(fd), stop(eventfd(0, EFD_CLOEXEC)), handler(std::move(h)) {}
+  Loop(int fd, int stopper, Handler h, std::chrono::nanoseconds life)
+      : listener(fd), stop(stopper), handler(std::move(h)), limit(life) {}
   ~Loop() {
     const std::uint64_t one = 1;
     while (write(stop, &one, sizeof one) < 0 && errno == EINTR) {
@@ -125,7 +127,7 @@ struct HttpServer::Loop {
   void run() {
     std::vector<pollfd> polled;
     for (;;) {
-      polled.assign({{stop, POLLIN, 0}, {connections.size() < kMaxConnections ? listener : -1, POLLIN, 0}});
+      polled.assign({{stop, POLLIN, 0}, {listener, POLLIN, 0}});
       for (const auto& c : connections)
         polled.push_back({c.fd, static_cast<short>(c.output.empty() ? POLLIN : POLLOUT), 0});
       if (poll(polled.data(), polled.size(), connections.empty() ? -1 : 500) < 0 && errno != EINTR) return;
@@ -142,10 +144,18 @@ struct HttpServer::Loop {
   void accept_one() {
     const int fd = accept4(listener, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      connections.push_back({fd, Monotonic::now() + kConnectionLimit, {}, {}, 0});
+      if (connections.size() == kMaxConnections) end_one();
+      connections.push_back({fd, Monotonic::now() + limit, {}, {}, 0});
     } else if (errno == EMFILE || errno == ENFILE) {
       std::this_thread::sleep_for(std::chrono::milliseconds(100));  // the listener stays readable: no busy loop
     }
+  }
+  // Slow clients do not keep others out.
+  void end_one() {
+    auto victim = std::find_if(connections.begin(), connections.end(), [](const auto& c) { return c.output.empty(); });
+    if (victim == connections.end()) victim = connections.begin();
+    close(victim->fd);
+    connections.erase(victim);
   }
   // False: the connection is over.
   bool serve(Connection& c) const {
@@ -173,10 +183,17 @@ void HttpServer::serve() {
   loop_->thread = std::thread([loop = loop_.get()] { loop->run(); });
 }
 
-Result<std::unique_ptr<HttpServer>> HttpServer::listen(const std::string& address, Handler handler) {
+Result<std::unique_ptr<HttpServer>> HttpServer::listen(const std::string& address, Handler handler,
+                                                       std::chrono::nanoseconds limit) {
   auto fd = open_socket(address);
   if (!fd) return fd.error();
-  return std::unique_ptr<HttpServer>(new HttpServer(std::make_unique<Loop>(*fd, std::move(handler))));
+  const int stop = eventfd(0, EFD_CLOEXEC);
+  if (stop < 0) {
+    const auto error = system_error("listen on " + address);
+    close(*fd);
+    return error;
+  }
+  return std::unique_ptr<HttpServer>(new HttpServer(std::make_unique<Loop>(*fd, stop, std::move(handler), limit)));
 }
 
 std::uint16_t HttpServer::port() const noexcept {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A small HTTP server for /metrics and the health pages. Bounded: 16 connections, 4 KiB a request, 5 s a connection;
-// one answer a connection.
+// one answer a connection. One connection more ends the oldest that has not sent its request, or else the oldest.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -25,8 +26,9 @@ class HttpServer {
   using Handler = std::function<HttpResponse(std::string_view path)>;
 
   // `address` is "HOST:PORT" with a numeric host ("127.0.0.1:9464", "[::1]:9464"); port 0 takes a free one. Errors name
-  // the address.
-  static Result<std::unique_ptr<HttpServer>> listen(const std::string& address, Handler handler);
+  // the address. `limit`: of a connection's life.
+  static Result<std::unique_ptr<HttpServer>> listen(const std::string& address, Handler handler,
+                                                    std::chrono::nanoseconds limit = std::chrono::seconds(5));
   void serve();  // starts the thread; once. Connections wait until then
   ~HttpServer();
   HttpServer(const HttpServer&) = delete;

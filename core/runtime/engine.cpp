@@ -47,9 +47,13 @@ Engine::~Engine() {
   if (left_behind_) graveyard().push_back(services_);
 }
 
+int Engine::exit_code(const Error& error) noexcept {
+  return error.disposition == Disposition::unavailable ? kExitUnavailable : kExitFailed;
+}
+
 int Engine::failed(const std::string& message, const Error& error) {
   say(LogLevel::error, message + ": " + error.message);
-  return is_unavailable(error) ? kExitUnavailable : kExitFailed;
+  return exit_code(error);
 }
 
 int Engine::run() {
@@ -158,8 +162,10 @@ void Engine::loop() {
   while (!all_ended()) {
     const auto now = Monotonic::now();
     if (options_.duration > 0ns && now - start >= options_.duration) stop_requested_ = true;
-    if (stop_requested_ && !deadline) {
-      say(LogLevel::info, "stopping: the sources end, the rest is delivered");
+    const bool pointless = sinks_gone();
+    if ((stop_requested_ || pointless) && !deadline) {
+      say(LogLevel::info,
+          pointless ? "stopping: there is no sink left" : "stopping: the sources end, the rest is delivered");
       services_->health.set_ready(false);
       services_->stopping = true;
       graph_.each<SourceNode>([](SourceNode& source) {
@@ -186,6 +192,15 @@ void Engine::loop() {
 
 bool Engine::all_ended() const {
   return std::all_of(graph_.nodes.begin(), graph_.nodes.end(), [](const auto& node) { return node->ended(); });
+}
+
+// A source goes on, and nobody is left to deliver what it brings.
+bool Engine::sinks_gone() const {
+  bool source = false;
+  bool sink = false;
+  graph_.each<SourceNode>([&](const SourceNode& node) { source = source || !node.sent_end(); });
+  graph_.each<SinkNode>([&](const SinkNode& node) { sink = sink || !(node.gone() || node.ended()); });
+  return source && !sink;
 }
 
 void Engine::stop() {
@@ -301,8 +316,7 @@ bool Engine::report_balances() {
 int Engine::failure_of_sources() const {
   int code = kExitOk;
   graph_.each<SourceNode>([&](SourceNode& source) {
-    if (const auto error = source.failure())
-      code = std::max(code, is_unavailable(*error) ? kExitUnavailable : kExitFailed);
+    if (const auto error = source.failure()) code = std::max(code, exit_code(*error));
   });
   return code;
 }

@@ -29,7 +29,7 @@ namespace fffa::core {
 // What run() returns.
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;       // a stage could not be built or started, or a source failed
-inline constexpr int kExitUnavailable = 3;  // likewise, for want of a privilege or kernel feature
+inline constexpr int kExitUnavailable = 3;  // likewise, and the stage says that the machine does not allow it
 inline constexpr int kExitLost = 4;         // data was lost, or was still here at the deadline
 
 class Engine {
@@ -85,6 +85,7 @@ class Engine {
   bool left_behind_ = false;
 
   void say(LogLevel level, const std::string& message) { services_->log->write(level, {}, message); }
+  static int exit_code(const Error& error) noexcept;
   int failed(const std::string& message, const Error& error);
   Result<void> listen();
   int build();
@@ -94,6 +95,7 @@ class Engine {
   void handle_reload();
   void rebuild_broken();
   bool all_ended() const;
+  bool sinks_gone() const;
   void abandon();
   void join_all(std::chrono::nanoseconds limit);
   int finish(int code);

@@ -234,6 +234,14 @@ inline Batch batch_of(std::size_t n, TimeNs watermark = 0, std::int64_t first = 
   return batch;
 }
 
+// A source's run(): so many batches, one after the other.
+inline std::function<Result<void>(Output&)> emits(int batches, std::size_t records = 1) {
+  return [=](Output& out) {
+    for (int i = 0; i < batches; ++i) out.emit(batch_of(records, i + 1, 1 + i * static_cast<int>(records)));
+    return Result<void>{};
+  };
+}
+
 template <typename Condition>
 bool eventually(Condition condition, std::chrono::milliseconds limit = 10s) {
   for (const auto deadline = Monotonic::now() + limit; !condition();) {

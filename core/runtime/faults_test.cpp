@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Stages that fail, throw, block and never come back.
+// Stages that fail, throw, block and never come back; of sinks sink_node_test.cpp has more.
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -9,11 +9,9 @@
 #include <csignal>
 #include <filesystem>
 #include <fstream>
-#include <optional>
 
 #include "engine.h"
 #include "fake_stages.h"
-#include "fffa/plugin.h"
 
 namespace fffa::core {
 namespace {
@@ -21,203 +19,6 @@ namespace {
 using namespace fake;
 
 const auto swallow = [](const Batch&) { return Result<void>{}; };
-
-std::function<Result<void>(Output&)> emits(int batches, std::size_t records = 1) {
-  return [=](Output& out) {
-    for (int i = 0; i < batches; ++i) out.emit(batch_of(records, i + 1, 1 + i * static_cast<int>(records)));
-    return Result<void>{};
-  };
-}
-
-TEST(Faults, RetryKeepsOrderAndDeliversOnce) {
-  Rig rig;
-  rig.source("in", emits(100));
-  int calls = 0;
-  std::int64_t next = 1;
-  rig.sink("out",
-           [&](const Batch& batch) -> Result<void> {
-             if (++calls % 3 != 0) return retry("send to 192.0.2.1: refused");
-             for (const auto& record : batch) EXPECT_EQ(record.first_seen, next++);
-             return {};
-           },
-           {"in"});
-  rig.options.tuning.retry_longest = 1ms;
-  EXPECT_EQ(rig.run(), kExitOk);
-  EXPECT_EQ(next, 101);
-  EXPECT_TRUE(rig.engine->health().degraded().empty());
-  EXPECT_NE(rig.engine->metrics().text().find(R"(fffa_sink_retries_total{stage="out",type="fake"} 202)"),
-            std::string::npos);
-}
-
-TEST(Faults, ARejectedBatchIsHeldUntilTheSinkTakesIt) {
-  Rig rig;
-  rig.source("in", emits(10));
-  std::atomic<bool> authorised = false;
-  std::vector<std::int64_t> got;
-  rig.sink("out",
-           [&](const Batch& batch) -> Result<void> {
-             if (!batch.empty() && batch.records[0].first_seen == 4 && !authorised) return reject("not authorised");
-             for (const auto& record : batch) got.push_back(record.first_seen);
-             return {};
-           },
-           {"in"});
-  rig.start();
-  ASSERT_TRUE(eventually([&] { return rig.log->count("out: not authorised") == 1; }));
-  EXPECT_EQ(rig.engine->health().degraded().at("out"), "not authorised");
-  std::this_thread::sleep_for(50ms);
-  authorised = true;
-  EXPECT_EQ(rig.wait(), kExitOk);
-  EXPECT_EQ(got, (std::vector<std::int64_t>{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}));
-  EXPECT_EQ(rig.log->count("not authorised"), 1u);
-  EXPECT_EQ(rig.log->count("delivers again"), 1u);
-}
-
-TEST(Faults, AfterADroppedBatchTheSinkRecovers) {
-  Rig rig;
-  rig.source("in", emits(4));
-  std::atomic<int> calls = 0;
-  std::atomic<bool> go_on{false};
-  rig.sink("out",
-           [&](const Batch& batch) -> Result<void> {
-             if (batch.empty()) return {};
-             if (++calls % 2 == 1) return reject("not mine");
-             while (calls == 4 && !go_on) std::this_thread::sleep_for(1ms);
-             return {};
-           },
-           {"in"})
-      .on_reject = OnReject::drop;
-  rig.start();
-  ASSERT_TRUE(eventually([&] { return calls == 4; }));
-  EXPECT_TRUE(rig.engine->health().degraded().contains("out"));
-  EXPECT_EQ(rig.log->count("out: not mine"), 1u) << rig.log->all();
-  go_on = true;
-  EXPECT_TRUE(eventually([&] { return !rig.engine->health().degraded().contains("out"); }));
-  EXPECT_EQ(rig.wait(), kExitLost);
-}
-
-// Completes the end of input from a timer that then throws: close() is what comes next.
-struct TickingSink : FakeAsyncSink {
-  static inline std::atomic<int> closes{0};
-  std::optional<Completion> last;
-  bool pending = false;
-  std::unique_ptr<Timer> timer;
-  explicit TickingSink(StageContext& context) {
-    on_write = [this](std::shared_ptr<const Batch> batch, Completion completion) {
-      if (batch->watermark != kEndOfInput) return completion.done();
-      last = std::move(completion);
-      pending = true;
-    };
-    timer = context.every(1ms, [this] {
-      if (!std::exchange(pending, false)) return;
-      last->done();
-      throw std::runtime_error("boom");
-    });
-  }
-  Result<void> close() override {
-    ++closes;
-    return {};
-  }
-};
-
-TEST(Faults, ASinkWhoseTimerThrowsIsClosedAllTheSame) {
-  Rig rig;
-  rig.source("in", emits(4));
-  auto type = *stage_type(StageKind::async_sink);
-  type.create = [](const ConfigNode& config, StageContext& context) noexcept {
-    return detail::create_guarded(
-        StageKind::async_sink,
-        [](const ConfigNode&, StageContext& its) -> std::unique_ptr<Stage> {
-          return std::make_unique<TickingSink>(its);
-        },
-        config, context);
-  };
-  rig.add("out", StageKind::async_sink, {}, {"in"}).stage_type = &type;
-  TickingSink::closes = 0;
-  EXPECT_EQ(rig.run(), kExitLost) << rig.log->all();
-  EXPECT_EQ(TickingSink::closes, 1);
-  EXPECT_EQ(rig.log->count("out: close: a timer threw: boom"), 1u) << rig.log->all();
-  EXPECT_EQ(rig.engine->balances().at("out").delivered.records, 4);
-}
-
-TEST(Faults, AFatalSinkIsClosedAndRebuiltAndItsBatchKept) {
-  Rig rig;
-  rig.source("in", emits(20));
-  int built = 0, closed = 0, alive = 0;
-  std::int64_t next = 1;
-  rig.add("out", StageKind::sink,
-          [&](StageContext&, const ConfigNode&) -> std::unique_ptr<Stage> {
-            if (++built == 2) throw std::runtime_error("broker away");
-            struct Counted : FakeSink {
-              int& alive;
-              explicit Counted(int& a) : alive(a) { EXPECT_EQ(++alive, 1); }  // two never overlap
-              ~Counted() override { --alive; }
-            };
-            auto sink = std::make_unique<Counted>(alive);
-            sink->on_write = [&, mine = built](const Batch& batch) -> Result<void> {
-              if (mine == 1 && !batch.empty() && batch.records[0].first_seen == 8) return fail("producer is fenced");
-              if (mine == 3 && !batch.empty() && batch.records[0].first_seen == 12) throw std::logic_error("bug");
-              for (const auto& record : batch) EXPECT_EQ(record.first_seen, next++);
-              return {};
-            };
-            sink->on_close = [&] {
-              ++closed;
-              return Result<void>{};
-            };
-            return sink;
-          },
-          {"in"});
-  EXPECT_EQ(rig.run(), kExitOk) << rig.log->all();
-  EXPECT_EQ(next, 21);
-  EXPECT_EQ(built, 4);
-  EXPECT_EQ(closed, 3);
-  EXPECT_EQ(alive, 0);
-  EXPECT_EQ(rig.log->count("producer is fenced"), 1u);
-  EXPECT_EQ(rig.log->count("write() threw: bug"), 1u);
-}
-
-TEST(Faults, AnAsyncSinkCompletesInAnyOrderAndForgottenBatchesComeAgain) {
-  Rig rig;
-  rig.source("in", emits(2000));
-  std::mutex mutex;
-  std::vector<std::pair<std::shared_ptr<const Batch>, Completion>> open;
-  std::atomic<bool> flushed = false, over = false;
-  std::size_t most = 0;
-  std::map<std::int64_t, int> done;
-  rig.add("out", StageKind::async_sink,
-          [&](StageContext&, const ConfigNode&) {
-            auto sink = std::make_unique<FakeAsyncSink>();
-            sink->on_write = [&](std::shared_ptr<const Batch> batch, Completion completion) {
-              const std::lock_guard lock(mutex);
-              open.emplace_back(std::move(batch), std::move(completion));
-              most = std::max(most, open.size());
-            };
-            sink->on_flush = [&] { flushed = true; };
-            return sink;
-          },
-          {"in"});
-  std::thread completer([&] {
-    for (unsigned n = 0; !over; std::this_thread::sleep_for(10us)) {
-      const std::lock_guard lock(mutex);
-      if (open.empty() || (open.size() < 30 && !flushed && n < 3000)) continue;
-      const auto at = open.begin() + static_cast<std::ptrdiff_t>(++n * 7 % open.size());
-      if (n % 5 == 0) {
-        at->second.error(retry("try again"));
-      } else if (n % 7 != 0) {  // else it is dropped untold
-        for (const auto& record : *at->first) ++done[record.first_seen];
-        at->second.done();
-      }
-      open.erase(at);
-    }
-  });
-  const int code = rig.run();
-  over = true;
-  completer.join();
-  EXPECT_EQ(code, kExitOk) << rig.log->all();
-  EXPECT_EQ(done.size(), 2000u);
-  for (const auto& [id, times] : done) EXPECT_EQ(times, 1) << id;
-  EXPECT_LE(most, 64u);
-  EXPECT_GE(most, 30u);
-}
 
 TEST(Faults, AThrowingEnricherPassesBatchesAndIsLeftOutAfterAWhile) {
   Rig rig;
@@ -339,6 +140,24 @@ TEST(Faults, WithoutPrivilegeTheRunEndsWithThree) {
   EXPECT_EQ(rig.run(), kExitUnavailable);
   EXPECT_FALSE(closed);  // it was never opened
   EXPECT_EQ(rig.log->count("in (fake): load the program: CAP_BPF is missing"), 1u);
+}
+
+// Only a stage knows whether EACCES is a missing privilege, or a folder that belongs to somebody else.
+TEST(Faults, AnErrnoAloneIsNoMissingPrivilege) {
+  for (const int error : {EPERM, EACCES}) {
+    Rig rig;
+    rig.source("in", [=](Output&) -> Result<void> { return system_error("read /var/spool/x", error); });
+    rig.sink("out", swallow, {"in"});
+    EXPECT_EQ(rig.run(), kExitFailed);
+    Rig other;
+    other.source("in", emits(1));
+    other.add("out", StageKind::sink,
+              [=](StageContext&, const ConfigNode&) -> std::unique_ptr<Stage> {
+                throw Failure(system_error("create /var/spool/x", error));
+              },
+              {"in"});
+    EXPECT_EQ(other.run(), kExitFailed);
+  }
 }
 
 TEST(Faults, AStageThatCannotBeBuiltEndsTheRunBeforeAnySourceStarts) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "sink_node.h"
@@ -103,7 +104,12 @@ Result<std::string> Reload::run(Pipeline pipeline) {
     services->log->write(LogLevel::warning, {}, "`threads` and `metrics.listen` change at the next start only");
   }
   graph.each<SourceNode>([](SourceNode& source) { source.pause(true); });
-  plan(std::move(pipeline));
+  try {
+    plan(std::move(pipeline));
+  } catch (const std::system_error& error) {  // no more descriptors
+    graph.each<SourceNode>([](SourceNode& source) { source.pause(false); });
+    return fail(std::string("out of resources: ") + error.what());
+  }
   if (steps.empty()) {
     graph.each<SourceNode>([](SourceNode& source) { source.pause(false); });
     const std::lock_guard lock(mutex);

@@ -2,6 +2,7 @@
 #include "reload.h"
 
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <set>
@@ -49,7 +50,7 @@ struct ReloadTest : testing::Test {
   std::set<std::int64_t> got, other;
   std::map<std::string, int> marks;
   int duplicates = 0;
-  std::atomic<bool> failing{false}, build_fails{false};
+  std::atomic<bool> failing{false}, leaving{false}, build_fails{false};
 
   struct Counted : FakeSink {
     std::atomic<int>& alive;
@@ -101,6 +102,7 @@ struct ReloadTest : testing::Test {
              auto sink = std::make_unique<Counted>(alive_sinks);
              sink->on_write = [this](const Batch& batch) -> Result<void> {
                if (failing) return retry("away");
+               if (leaving.exchange(false)) return gone("the reader has left");
                const std::lock_guard lock(mutex);
                for (const auto& record : batch) {
                  duplicates += !got.insert(record.first_seen).second;
@@ -214,6 +216,20 @@ TEST_F(ReloadTest, AFailingSinkIsReplacedAndItsBatchesWaitForTheNext) {
   EXPECT_EQ(sinks, 2);
   more();
   end();
+}
+
+TEST_F(ReloadTest, ASinkThatIsGoneIsBuiltAnew) {
+  begin();
+  leaving = true;
+  ASSERT_TRUE(eventually([this] { return rig.log->count("out: the reader has left") == 1; }));
+  EXPECT_EQ(alive_sinks, 0);
+  rig.reload(with("out", "2"));
+  EXPECT_EQ(sinks, 2);
+  const auto before = rig.engine->balances().at("out").delivered.records;
+  EXPECT_TRUE(eventually([&] { return rig.engine->balances().at("out").delivered.records > before + 100; }));
+  EXPECT_EQ(rig.stop(), kExitLost) << rig.log->all();
+  EXPECT_TRUE(rig.engine->balances().at("out").unaccounted().empty());
+  EXPECT_TRUE(rig.engine->balances().at("kept").complete());
 }
 
 TEST_F(ReloadTest, WhatCannotBeBuiltLeavesTheOldRunning) {
@@ -411,6 +427,23 @@ TEST_F(ReloadTest, ASinkThatDoesNotDeliverIsNotRemoved) {
   rig.reload(next);
   EXPECT_EQ(rig.log->count("out (fake) is to be removed and does not deliver"), 1u) << rig.log->all();
   failing = false;
+  more();
+  end();
+}
+
+TEST_F(ReloadTest, WithoutDescriptorsTheOldPipelineGoesOn) {
+  begin();
+  Pipeline next = rig.pipeline;
+  next.stages.push_back(next.stages[rig.index("kept")]);
+  next.stages.back().id = "more";
+  rlimit before{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &none), 0);
+  rig.reload(next);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(rig.log->count("the old pipeline goes on: out of resources: eventfd: Too many open files"), 1u)
+      << rig.log->all();
   more();
   end();
 }

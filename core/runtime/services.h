@@ -58,9 +58,4 @@ std::unique_ptr<Clock> make_system_clock();
 std::filesystem::path default_state_root();
 std::string make_uuid();
 std::string host_name();
-// A missing privilege or kernel feature: exit code 3.
-inline bool is_unavailable(const Error& error) noexcept {
-  return error.disposition == Disposition::unavailable || error.system_errno == EPERM || error.system_errno == EACCES;
-}
-
 }  // namespace fffa::core

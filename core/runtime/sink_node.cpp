@@ -9,6 +9,8 @@ using namespace std::chrono_literals;
 namespace {
 constexpr std::chrono::nanoseconds kForever = -1ns;
 constexpr auto kBackgroundLimit = 5s;
+constexpr int kDeliversAgain = 3;                   // in a row: rejections among deliveries are not said one by one
+constexpr const char* kBrokenPipe = "broken_pipe";  // why batches of a sink that is gone are lost
 }  // namespace
 
 class SinkNode::CompletionState final : public Completion::State {
@@ -39,28 +41,9 @@ SinkNode::SinkNode(StageSpec spec, std::shared_ptr<Services> services)
   completions_->waker = waker_;
 }
 
-SinkNode::~SinkNode() {
-  if (thread_.joinable()) thread_.detach();  // join()ed before, unless the thread is the last owner
-}
-
 void SinkNode::open() {
   open_context();
-  thread_ended_ = false;
-  thread_ = std::thread([self = shared_from_this(), this] { main(); });
-}
-
-bool SinkNode::join(std::chrono::nanoseconds limit) {
-  if (!thread_.joinable()) return true;
-  for (const auto deadline = Monotonic::now() + limit; !thread_ended_;) {
-    if (Monotonic::now() > deadline) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  thread_.join();
-  return true;
-}
-
-void SinkNode::let_go() {
-  if (thread_.joinable()) thread_.detach();
+  thread_.start([self = shared_from_this(), this] { main(); });
 }
 
 void SinkNode::park(bool parked) {
@@ -90,13 +73,13 @@ void SinkNode::main() {
     close_stage();
     collect();  // what close() completed is delivered, not held
   }
-  thread_ended_ = true;
   finish();
 }
 
 std::chrono::nanoseconds SinkNode::step() {
   if (collect()) return 0ns;
   if (parked_) return kForever;
+  if (gone_) return lose_all();
   const auto now = Monotonic::now();
   if (!stage_) {
     if (rebuild_at_ > now) return rebuild_at_ - now;
@@ -124,6 +107,17 @@ std::chrono::nanoseconds SinkNode::step() {
     return 0ns;
   }
   return next == waiting_.end() ? kForever : std::max<std::chrono::nanoseconds>(next->due - now, 1ms);
+}
+
+// Of a sink that is gone.
+std::chrono::nanoseconds SinkNode::lose_all() {
+  for (; !waiting_.empty(); waiting_.pop_front()) give_up(waiting_.front(), kBrokenPipe);
+  while (auto message = take()) {
+    ended_ = ended_ || message->batch->watermark == kEndOfInput;
+    records_ += message->cost;
+    give_up({std::move(*message), 0, {}}, kBrokenPipe);
+  }
+  return kForever;
 }
 
 bool SinkNode::can_take() const {
@@ -172,18 +166,19 @@ void SinkNode::finished_item(Item item, Result<void> result) {
   sent_.add(item.message.tally);
   records_ -= item.message.cost;
   rebuilds_ = 0;
-  if (std::exchange(given_up_, false)) {
-    recover();  // and trouble_ stays: rejections among deliveries are not said one by one
-  } else if (!trouble_.empty() && item.tries > 0) {
-    log().info("delivers again");
-    trouble_.clear();
+  if (!trouble_.empty() && (given_up_ || item.tries > 0)) {
     recover();
+    if (!given_up_ || ++in_a_row_ == kDeliversAgain) {
+      log().info("delivers again");
+      trouble_.clear();
+    }
   }
   settle(item.message);
 }
 
 void SinkNode::failed_item(Item item, const Error& error) {
   errors_->add();
+  if (gone_) return give_up(item, kBrokenPipe);
   const auto now = Monotonic::now();
   switch (error.disposition) {
     case Disposition::retry:
@@ -194,7 +189,7 @@ void SinkNode::failed_item(Item item, const Error& error) {
       if (spec_.on_reject == OnReject::drop) {
         said(error.message, LogLevel::error, "rejected batches are dropped (on_reject: drop)");
         given_up_ = true;
-        return give_up(item);
+        return give_up(item, "rejected");
       }
       said(error.message, LogLevel::error, "the rejected batch is held until the sink takes it (on_reject: hold)");
       item.due = now + services_->tuning.retry_longest;
@@ -206,12 +201,13 @@ void SinkNode::failed_item(Item item, const Error& error) {
       ++item.tries;
       waiting_.push_back(std::move(item));
       return break_down(error);
+    case Disposition::gone: give_up(item, kBrokenPipe); return break_down(error);
   }
   waiting_.push_back(std::move(item));
 }
 
-void SinkNode::give_up(Item& item) {
-  lose("rejected", item.message.tally);
+void SinkNode::give_up(const Item& item, const char* reason) {
+  lose(reason, item.message.tally);
   if (item.message.ack) item.message.ack->worsen(Outcome::lost);
   records_ -= item.message.cost;
   settle(item.message);
@@ -220,6 +216,7 @@ void SinkNode::give_up(Item& item) {
 // One line when trouble starts or changes, not one a batch.
 void SinkNode::said(const std::string& trouble, LogLevel level, const std::string& consequence) {
   given_up_ = false;
+  in_a_row_ = 0;
   degrade(trouble);
   if (trouble == trouble_) return;
   trouble_ = trouble;
@@ -227,13 +224,28 @@ void SinkNode::said(const std::string& trouble, LogLevel level, const std::strin
 }
 
 void SinkNode::break_down(const Error& error) {
+  if (error.disposition == Disposition::gone) return depart(error);
   said(error.message, LogLevel::error, "the sink is closed and built again, its batches are kept");
   if (retiring_) return;
-  static_cast<void>(retire(kBackgroundLimit));
+  static_cast<void>(take_down(kBackgroundLimit));
   rebuild_at_ = Monotonic::now() + pause_after(rebuilds_++);
 }
 
+void SinkNode::depart(const Error& error) {
+  if (gone_.exchange(true)) return;
+  degrade(error.message);
+  log().error(error.message + ": the sink is closed, what was not delivered and what still comes is lost");
+  if (!retiring_) static_cast<void>(take_down(kBackgroundLimit));
+  services_->main.signal();
+}
+
 bool SinkNode::retire(std::chrono::nanoseconds limit) {
+  const bool down = take_down(limit);
+  gone_ = false;  // the stage to come may find somebody there
+  return down;
+}
+
+bool SinkNode::take_down(std::chrono::nanoseconds limit) {
   retiring_ = true;
   if (stage_ && !blocking() && !in_flight_.empty()) {
     flush();
@@ -244,7 +256,7 @@ bool SinkNode::retire(std::chrono::nanoseconds limit) {
     }
   }
   close_stage();
-  const bool gone = demolish(limit);
+  const bool down = demolish(limit);
   // What the stage did not complete before it went is offered again, by the next one.
   collect();
   for (auto& [id, item] : in_flight_) {
@@ -254,7 +266,7 @@ bool SinkNode::retire(std::chrono::nanoseconds limit) {
   in_flight_.clear();
   retiring_ = false;
   closed_ = false;
-  return gone;
+  return down;
 }
 
 void SinkNode::flush() {
@@ -268,6 +280,7 @@ void SinkNode::flush() {
 void SinkNode::rebuild() {
   count_rebuild();
   if (const auto result = build(); !result) {
+    if (result.error().disposition == Disposition::gone) return depart(result.error());
     said("rebuild: " + result.error().message, LogLevel::error, "tried again");
     rebuild_at_ = Monotonic::now() + pause_after(rebuilds_++);
   }
@@ -278,7 +291,7 @@ void SinkNode::close_stage() {
   const auto result = guarded("close()", [this] {
     return blocking() ? static_cast<Sink&>(*stage_).close() : static_cast<AsyncSink&>(*stage_).close();
   });
-  if (result) return;
+  if (result || (gone_ && result.error().disposition == Disposition::gone)) return;  // it is said
   services_->close_failed = true;
   errors_->add();
   log().error("close: " + result.error().message);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A sink, blocking or asynchronous, and its thread: back-off, rejected batches, rebuilding after a fatal error.
+// A sink, blocking or asynchronous, and its thread: back-off, rejected batches, rebuilding after a fatal error, the end
+// of what it wrote to.
 #pragma once
 
 #include <atomic>
@@ -9,26 +10,25 @@
 #include <mutex>
 #include <random>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
 #include "node.h"
+#include "stage_thread.h"
 
 namespace fffa::core {
 
 class SinkNode final : public Node {
  public:
   SinkNode(StageSpec spec, std::shared_ptr<Services> services);
-  ~SinkNode() override;
   // Of an AsyncSink: batches and records that are neither completed nor rejected.
   static constexpr std::size_t kMostBatches = 64;
   static constexpr std::size_t kMostRecords = 65536;
 
   void open() override;
   void wake() override { waker_->signal(); }
-  bool join(std::chrono::nanoseconds limit) override;
-  void let_go() override;
+  bool join(std::chrono::nanoseconds limit) override { return thread_.join(limit); }
+  void let_go() override { thread_.let_go(); }
 
   // Parked, it offers nothing to its stage, which may then be closed and rebuilt; its batches wait.
   void park(bool parked);
@@ -36,6 +36,8 @@ class SinkNode final : public Node {
   // `limit`.
   bool retire(std::chrono::nanoseconds limit);
   void leave();  // ends the thread; the stage is retired
+  // Its other end has left for good: what comes is lost, until a reload builds it anew.
+  bool gone() const noexcept { return gone_; }
 
  private:
   struct Item {
@@ -53,10 +55,10 @@ class SinkNode final : public Node {
 
   std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
   std::shared_ptr<Completions> completions_ = std::make_shared<Completions>();
-  std::thread thread_;
-  std::atomic<bool> thread_ended_{true};
+  StageThread thread_;
   std::atomic<bool> parked_{false};
   std::atomic<bool> leaving_{false};
+  std::atomic<bool> gone_{false};
   // --- the thread's, under the gate
   std::map<std::uint64_t, Item> in_flight_;
   std::deque<Item> waiting_;  // to be offered (again)
@@ -69,7 +71,8 @@ class SinkNode final : public Node {
   int rebuilds_ = 0;  // in a row
   Monotonic::time_point rebuild_at_{};
   std::string trouble_;    // what was last said of it in the log; empty: none
-  bool given_up_ = false;  // the batch that was in trouble is dropped: any success ends it
+  bool given_up_ = false;  // the batch that was in trouble is dropped: any delivery tells of better times
+  int in_a_row_ = 0;       // deliveries since
   std::minstd_rand random_{std::random_device{}()};
   Counter& retries_;
 
@@ -82,8 +85,11 @@ class SinkNode final : public Node {
   void offer(Item item);
   void finished_item(Item item, Result<void> result);
   void failed_item(Item item, const Error& error);
-  void give_up(Item& item);
+  void give_up(const Item& item, const char* reason);
   void break_down(const Error& error);
+  void depart(const Error& error);
+  std::chrono::nanoseconds lose_all();
+  bool take_down(std::chrono::nanoseconds limit);
   void flush();
   void rebuild();
   void close_stage();

@@ -11,12 +11,8 @@ using namespace std::chrono_literals;
 SourceNode::SourceNode(StageSpec spec, std::shared_ptr<Services> services)
     : Node(std::move(spec), std::move(services)) {}
 
-SourceNode::~SourceNode() {
-  if (thread_.joinable()) thread_.detach();  // join()ed before, unless the thread is the last owner
-}
-
 void SourceNode::launch(std::function<void()> after_start) {
-  go_ = retiring_ = thread_ended_ = finished_ = end_passed_ = saw_stop_ = left_ = false;
+  go_ = retiring_ = finished_ = end_passed_ = saw_stop_ = left_ = false;
   ending_ = false;
   {
     const std::lock_guard lock(mutex_);
@@ -25,13 +21,12 @@ void SourceNode::launch(std::function<void()> after_start) {
     channel_ = std::make_shared<AckChannel>(waker_);  // acknowledgements belong to the stage that emitted
   }
   try {
-    thread_ =
-        std::thread([self = shared_from_this(), this, after_start = std::move(after_start)] { main(after_start); });
+    thread_.start([self = shared_from_this(), this, after_start = std::move(after_start)] { main(after_start); });
   } catch (const std::system_error& error) {
     const std::lock_guard lock(mutex_);
     started_ = system_error("make a thread", error.code().value());
     failure_ = started_->error();
-    thread_ended_ = finished_ = true;
+    finished_ = true;
   }
 }
 
@@ -72,20 +67,6 @@ std::optional<Error> SourceNode::failure() const {
 void SourceNode::go() {
   go_ = true;
   wake();
-}
-
-bool SourceNode::join(std::chrono::nanoseconds limit) {
-  if (!thread_.joinable()) return true;
-  for (const auto deadline = Monotonic::now() + limit; !thread_ended_;) {
-    if (Monotonic::now() > deadline) return false;
-    std::this_thread::sleep_for(1ms);
-  }
-  thread_.join();
-  return true;
-}
-
-void SourceNode::let_go() {
-  if (thread_.joinable()) thread_.detach();
 }
 
 void SourceNode::pause(bool paused) {
@@ -135,7 +116,6 @@ void SourceNode::main(const std::function<void()>& after_start) {
   }
   if (ok && go_) run_stage();
   end_input();
-  thread_ended_ = true;
   finish();
 }
 

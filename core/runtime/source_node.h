@@ -7,16 +7,15 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <thread>
 
 #include "node.h"
+#include "stage_thread.h"
 
 namespace fffa::core {
 
 class SourceNode final : public Node, private Output {
  public:
   SourceNode(StageSpec spec, std::shared_ptr<Services> services);
-  ~SourceNode() override;
   static constexpr const char* kRun = "run()";  // the one call that is meant to last
 
   void open() override { launch({}); }
@@ -29,8 +28,8 @@ class SourceNode final : public Node, private Output {
   std::optional<Result<void>> started() const;  // nullopt: not yet
   void go();                                    // Source::run()
   void wake() override { waker_->signal(); }
-  bool join(std::chrono::nanoseconds limit) override;
-  void let_go() override;
+  bool join(std::chrono::nanoseconds limit) override { return thread_.join(limit); }
+  void let_go() override { thread_.let_go(); }
 
   // While paused nothing is emitted: emit() waits, ready() says no. On return no emit() is under way.
   void pause(bool paused);
@@ -41,7 +40,7 @@ class SourceNode final : public Node, private Output {
   // retired() after all.
   void stay();
   bool retired() const noexcept {
-    return left_ && thread_ended_;
+    return left_ && thread_.ended();
   }  // run() ended on a retire() that was taken back: to be built again
   bool sent_end() const noexcept override { return end_passed_; }
   void abandon() { channel()->abandon(); }
@@ -56,14 +55,13 @@ class SourceNode final : public Node, private Output {
  private:
   std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
   std::shared_ptr<AckChannel> channel_ = std::make_shared<AckChannel>(waker_);
-  std::thread thread_;
+  StageThread thread_;
   mutable std::mutex mutex_;  // started_, failure_, channel_
   std::optional<Result<void>> started_;
   std::optional<Error> failure_;
   std::atomic<bool> go_{false};
   std::atomic<bool> paused_{false};
   std::atomic<bool> retiring_{false};
-  std::atomic<bool> thread_ended_{true};
   std::atomic<bool> ending_{false};            // the source's thread: nothing is emitted any more
   std::atomic<bool> end_passed_{false};        // to what comes after it; set under the gate
   mutable std::atomic<bool> saw_stop_{false};  // it was told of retire()

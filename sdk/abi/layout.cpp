@@ -198,6 +198,7 @@ void numbers() {
   FFFA_VALUE(Outcome::held);
   FFFA_VALUE(Disposition::fatal);
   FFFA_VALUE(Disposition::unavailable);
+  FFFA_VALUE(Disposition::gone);
   FFFA_VALUE(LogLevel::error);
   FFFA_VALUE(Direction::unknown);
   FFFA_VALUE(Encapsulation::geneve);

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <linux/if_link.h>
 #include <net/if.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <array>
@@ -109,7 +110,7 @@ TEST_F(AttachTest, DeletedInterfaceIsNoticed) {
 }
 
 TEST_F(AttachTest, TcxWhereTheKernelHasIt) {
-  if (!has_tcx()) return;  // before 6.6: attach_tc() is attach_clsact(), tested below
+  if (has_tcx() != true) return;  // before 6.6: attach_tc() is attach_clsact(), tested below
   {
     auto attached = attach_tc(tc_.get(), target_, Direction::ingress);
     ASSERT_TRUE(attached.ok()) << attached.error().message;
@@ -192,6 +193,18 @@ TEST_F(AttachTest, RemovedFilterIsNoticed) {
   ASSERT_TRUE(attached.ok());
   run({"tc", "qdisc", "del", "dev", "veth0", "clsact"});
   EXPECT_FALSE(attached->intact());
+}
+
+TEST_F(AttachTest, WithoutADescriptorAFilterDoesNotSeemToBeGone) {
+  auto attached = attach_clsact(tc_.get(), target_, Direction::ingress);
+  ASSERT_TRUE(attached.ok());
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const bool intact = attached->intact();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_TRUE(intact);
 }
 
 TEST_F(AttachTest, OneLiveProcessHoldsTheClsactFilters) {

@@ -182,6 +182,27 @@ TEST(Lifecycle, ANewOneMatchesAGlob) {
   expect_balance(source);
 }
 
+// veth0 has taken native XDP: nothing has needed the TC ingress program so far.
+TEST(Lifecycle, OneWithoutNativeXdpComesLater) {
+  const VethPair veth;
+  LiveSource source(veth.here, std::string(kOptions) + "[veth0, eni0]");
+  ASSERT_EQ(source.error(), "");
+  ASSERT_TRUE(source.logged("capturing on veth0"));
+  veth.here.ip("link add eni0 type bridge");
+  EXPECT_TRUE(source.logged("capturing at TC instead"));
+  EXPECT_TRUE(source.logged("capturing on eni0"));
+  veth.here.ip("link set eni0 up");
+  veth.here.ip("link set veth0 master eni0");
+  veth.here.ip("address flush dev veth0");
+  veth.here.ip("address add 10.79.0.1/24 dev eni0");
+  veth.there.ip("address add 10.79.0.2/24 dev peer0");
+  send_datagrams(veth.there, "10.79.0.1", 100);
+  source.stop();
+  EXPECT_GE(packets_on(source, "veth0"), 100u);
+  EXPECT_GE(packets_on(source, "eni0"), 100u);
+  expect_balance(source);
+}
+
 TEST(Lifecycle, AutoFollowsTheDefaultRoute) {
   const VethPair veth;
   LiveSource source(veth.here, std::string(kOptions) + "[auto]");
@@ -232,8 +253,10 @@ TEST(Lifecycle, WithoutEgressNativeXdpStaysWhereItIs) {
   ASSERT_TRUE(table.ok());
   fffa::testing::TestContext context;
   ebpf::Ports ports(config, context);
-  constexpr int kNoProgram = -1;
-  ASSERT_TRUE(ports.start({(*table)->xdp_program(), (*table)->tc_program(Direction::ingress), kNoProgram}).ok());
+  const auto all_but_egress = [&](ebpf::Program which) {
+    return which == ebpf::Program::tc_egress ? Result<int>(-1) : (*table)->program(which);
+  };
+  ASSERT_TRUE(ports.start(all_but_egress).ok());
   netns.ip("link add eni0 type veth peer name other");
   ports.follow();
   for (int retry = 0; retry < 3; ++retry) ports.check();

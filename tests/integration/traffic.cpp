@@ -16,6 +16,7 @@
 #include <cstring>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
 #include <system_error>
 #include <thread>
@@ -145,18 +146,40 @@ int accept_one(int listener) {
 
 }  // namespace
 
-TcpTotals tcp_bulk(const Netns& client, const Netns& server, const std::string& address, std::size_t connections,
-                   std::size_t bytes) {
+namespace {
+
+// What the sockets of a transfer say of it, added up.
+struct SocketSums {
+  std::mutex mutex;
+  TcpTotals totals;
+
+  void add(int fd) {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    if (::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0) fail("TCP_INFO");
+    const std::lock_guard lock(mutex);
+    totals.segments_out += info.tcpi_segs_out;
+    totals.segments_in += info.tcpi_segs_in;
+    totals.bytes_out += info.tcpi_bytes_sent;
+    totals.retransmits += info.tcpi_total_retrans;
+    if (totals.min_rtt_us == 0 || info.tcpi_min_rtt < totals.min_rtt_us) totals.min_rtt_us = info.tcpi_min_rtt;
+  }
+};
+
+// `send` writes what it will to a connected socket and returns how many bytes that were.
+template <typename Send>
+TcpTotals transfer(const Netns& client, const Netns& server, const std::string& address, std::size_t connections,
+                   Send send) {
   const Endpoint at = endpoint(address, kPort);
   const Socket listener = listening(server, at, SOCK_STREAM);
-  std::atomic<std::uint64_t> out{0};
-  std::atomic<std::uint64_t> in{0};
-  std::atomic<std::uint64_t> payload{0};
+  std::atomic<std::uint64_t> sent{0};
+  std::atomic<std::uint64_t> received{0};
+  SocketSums sums;
   Workers workers;
   for (std::size_t i = 0; i < connections; ++i) {
     workers.start(server, [&] {
       const Socket socket(accept_one(listener.get()));
-      if (receive_all(socket.get()) != bytes) throw std::runtime_error("not all bytes arrived");
+      received += receive_all(socket.get());
     });
     workers.start(client, [&] {
       const Socket socket(at.family, SOCK_STREAM);
@@ -164,19 +187,36 @@ TcpTotals tcp_bulk(const Netns& client, const Netns& server, const std::string& 
       const int buffer = 32768;
       ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDBUF, &buffer, sizeof buffer);
       if (::connect(socket.get(), at.address(), at.length) != 0) fail("connect");
-      send_all(socket.get(), bytes);
+      sent += send(socket.get());
       ::shutdown(socket.get(), SHUT_WR);
       receive_all(socket.get());  // the peer's end: by now every segment of both sides is on its way
-      tcp_info info{};
-      socklen_t size = sizeof info;
-      if (::getsockopt(socket.get(), IPPROTO_TCP, TCP_INFO, &info, &size) != 0) fail("TCP_INFO");
-      out += info.tcpi_segs_out;
-      in += info.tcpi_segs_in;
-      payload += info.tcpi_bytes_sent;
+      sums.add(socket.get());
     });
   }
   workers.join();
-  return {out, in, payload};
+  if (received != sent) throw std::runtime_error("not all bytes arrived");
+  return sums.totals;
+}
+
+}  // namespace
+
+TcpTotals tcp_bulk(const Netns& client, const Netns& server, const std::string& address, std::size_t connections,
+                   std::size_t bytes) {
+  return transfer(client, server, address, connections, [bytes](int fd) {
+    send_all(fd, bytes);
+    return bytes;
+  });
+}
+
+TcpTotals tcp_for(const Netns& client, const Netns& server, const std::string& address, std::size_t connections,
+                  std::chrono::milliseconds duration) {
+  const auto end = std::chrono::steady_clock::now() + duration;
+  return transfer(client, server, address, connections, [end](int fd) {
+    constexpr std::size_t kBlock = 262144;
+    std::size_t bytes = 0;
+    for (; std::chrono::steady_clock::now() < end; bytes += kBlock) send_all(fd, kBlock);
+    return bytes;
+  });
 }
 
 void tcp_short(const Netns& client, const Netns& server, const std::string& address, std::size_t connections) {

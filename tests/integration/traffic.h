@@ -3,6 +3,7 @@
 // throws if it did not get through within 30 s.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -15,11 +16,16 @@ struct TcpTotals {
   std::uint64_t segments_out = 0;  // of the sending side, as tcp_info counts them
   std::uint64_t segments_in = 0;
   std::uint64_t bytes_out = 0;  // payload, what was sent again included
+  std::uint64_t retransmits = 0;  // segments that the sending side sent again (tcpi_total_retrans)
+  std::uint32_t min_rtt_us = 0;   // the sending side's, the smallest of all connections
 };
 
 // `connections` at once, each carrying `bytes` from `client` to `server` (at `address`), then closed.
 TcpTotals tcp_bulk(const Netns& client, const Netns& server, const std::string& address, std::size_t connections,
                    std::size_t bytes);
+// Likewise, each for as long as `duration` says.
+TcpTotals tcp_for(const Netns& client, const Netns& server, const std::string& address, std::size_t connections,
+                  std::chrono::milliseconds duration);
 // One after the other: connect, a request, an answer, close.
 void tcp_short(const Netns& client, const Netns& server, const std::string& address, std::size_t connections);
 // Datagrams there and back, one socket each way; `flows` source ports.

@@ -57,6 +57,22 @@ FFFA_INLINE void fffa_store64(void *p, __u64 v) { __builtin_memcpy(p, &v, sizeof
 /* Hides how a value came about from the optimiser: see where it is used. */
 #define FFFA_OPAQUE(x) __asm__ volatile("" : "+r"(x))
 
+/* Makes the verifier forget what it knows of a number, where ways meet that differ in nothing else: it then follows
+ * only one of them. Whoever compiles for the kernel defines it first. */
+#ifndef FFFA_FORGET
+#define FFFA_FORGET(x) ((void)0)
+#endif
+
+/* Calls long function(__u32 i, context *) until it returns 1, or it has done so `times` times. In the kernel it is a
+ * helper, of whose loop the verifier looks at one turn. */
+#ifndef FFFA_REPEAT
+#define FFFA_REPEAT(times, function, context) \
+	do { \
+		for (__u32 fffa_i = 0; fffa_i < (times); fffa_i++) \
+			if ((function)(fffa_i, context)) break; \
+	} while (0)
+#endif
+
 #ifdef __clang__
 #define FFFA_NO_UNROLL _Pragma("clang loop unroll(disable)")
 #define FFFA_UNROLL _Pragma("clang loop unroll(full)")

@@ -27,7 +27,8 @@ FFFA_RACY int fffa_may_skip(const struct fffa_flow *f, const struct fffa_drain_r
 
 FFFA_RACY int fffa_is_unused(const struct fffa_flow *f) { return !f->key.family; }
 
-FFFA_INLINE void fffa_copy_record(const struct fffa_flow *f, __u32 index, struct fffa_drain_record *record)
+/* All but what was measured. */
+FFFA_INLINE void fffa_begin_record(const struct fffa_flow *f, __u32 index, struct fffa_drain_record *record)
 {
 	record->key = f->key;
 	record->last_ns[0] = f->half[0].last_ns;
@@ -40,8 +41,18 @@ FFFA_INLINE void fffa_copy_record(const struct fffa_flow *f, __u32 index, struct
 	record->window_scale[1] = fffa_window_scale(f, 1);
 	record->flags = fffa_has_ended(f) ? FFFA_RECORD_ENDED : 0;
 	record->reserved = 0;
-	record->slot[0] = f->slot[0];
-	record->slot[1] = f->slot[1];
+}
+
+/* Moves what was measured of one direction into the record. Round trips of a direction that has sent nothing meanwhile
+ * (the answers came late) stay for its next packet: no record could tell of them now. */
+FFFA_INLINE void fffa_take_slot(struct fffa_slot *slot, struct fffa_slot *into)
+{
+	if (!slot->packets) {
+		__builtin_memset(into, 0, sizeof *into);
+		return;
+	}
+	*into = *slot;
+	__builtin_memset(slot, 0, sizeof *slot);
 }
 
 /* Reads out one entry. `tunnel` is its side entry or null; `record` must have room for a record even where none is
@@ -57,8 +68,9 @@ FFFA_INLINE int fffa_drain_flow(struct fffa_table *t, __u32 index, struct fffa_f
 		fffa_unlock(&f->lock);
 		return FFFA_DRAINED_IN_USE;
 	}
-	fffa_copy_record(f, index, record);
-	__builtin_memset(f->slot, 0, sizeof f->slot);
+	fffa_begin_record(f, index, record);
+	fffa_take_slot(&f->slot[0], &record->slot[0]);
+	fffa_take_slot(&f->slot[1], &record->slot[1]);
 	if (tunnel && f->key.encap) {
 		record->tunnel = *tunnel;
 		tunnel->side[0].bytes = 0;

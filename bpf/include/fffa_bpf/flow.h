@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 OR MIT */
 /* One connection in the table: identity, TCP state of both directions, and one measurement slot a direction that a
  * read-out empties. Times: ns are CLOCK_MONOTONIC; a "tick" is 1024 ns (32 bits, compared modulo 2^32); an "rtt unit"
- * is 16 ns. */
+ * is 8 ns
+ * (modulo 2^32 where it is a time). */
 #ifndef FFFA_BPF_FLOW_H
 #define FFFA_BPF_FLOW_H
 
 #include "key.h"
 
 #define FFFA_TICK_SHIFT 10
-#define FFFA_RTT_SHIFT 4
+#define FFFA_RTT_SHIFT 3
 #define FFFA_HOLES 4
 
 /* fffa_slot.flags: the TCP flags of all packets ORed in the low byte, and above it: */
@@ -97,16 +98,21 @@ enum fffa_seen {
 	FFFA_SEEN_HOLE = 0x0080,      /* a hole may be open */
 	FFFA_SEEN_INITIATOR = 0x0100, /* opened the connection: sent the SYN, else the first packet seen */
 	FFFA_SEEN_DATA = 0x0200,      /* carried payload */
+	FFFA_SEEN_PROBE = 0x0400,     /* probe_end and probe_sent hold a segment that was sent once */
+	FFFA_SEEN_NEWEST = 0x0800,    /* newest_sent does: the peer has not acknowledged it yet */
+	FFFA_SEEN_KEEP_ALIVE = 0x1000, /* the last segment was a keep-alive or a window probe */
 };
+#define FFFA_SEEN_RTT (FFFA_SEEN_PROBE | FFFA_SEEN_NEWEST)
 #define FFFA_SEEN_ANY_SYN (FFFA_SEEN_SYN | FFFA_SEEN_SYN_ACK)
 
 /* One direction's state; it outlives read-outs. "Peer" is the other direction. */
 struct fffa_half {
 	__u32 next_seq;  /* the highest sequence number sent, plus one */
 	__u32 last_ack;  /* the highest acknowledgement sent */
-	__u32 probe_end; /* the RTT probe: the peer's ACK of this ends it; 0: none */
+	__u32 probe_end; /* the RTT probe: the peer's ACK of this ends it; FFFA_SEEN_PROBE */
 	__u32 last_interval_ns;
-	__u64 probe_ns;
+	__u32 probe_sent;  /* rtt units */
+	__u32 newest_sent; /* of the segment that ends at next_seq, rtt units; FFFA_SEEN_NEWEST */
 	__u64 last_ns; /* the last packet, of whatever protocol */
 	__u32 initial_seq;
 	__u32 sent_tick; /* when sequence space was last sent */
@@ -126,7 +132,8 @@ FFFA_AT(fffa_half, next_seq, 0);
 FFFA_AT(fffa_half, last_ack, 4);
 FFFA_AT(fffa_half, probe_end, 8);
 FFFA_AT(fffa_half, last_interval_ns, 12);
-FFFA_AT(fffa_half, probe_ns, 16);
+FFFA_AT(fffa_half, probe_sent, 16);
+FFFA_AT(fffa_half, newest_sent, 20);
 FFFA_AT(fffa_half, last_ns, 24);
 FFFA_AT(fffa_half, initial_seq, 32);
 FFFA_AT(fffa_half, sent_tick, 36);

@@ -14,12 +14,6 @@ struct fffa_table {
 	__u32 seeds[FFFA_HASH_SEEDS]; /* random: who can guess them can fill one bucket */
 };
 
-#define FFFA_REPEAT(times, function, context) \
-	do { \
-		for (__u32 turn = 0; turn < (times); turn++) \
-			if (function(turn, context)) break; \
-	} while (0)
-
 #include "table.h"
 
 FFFA_INLINE struct fffa_flow *fffa_table_flow(struct fffa_table *t, __u32 index)

@@ -22,13 +22,17 @@ struct fffa_frame {
 /* What the first look at a packet leaves to be done: each is a step of its own, because few packets need it. */
 enum fffa_pending {
 	FFFA_PENDING_EXTENSIONS = 1, /* IPv6 extension headers */
-	FFFA_PENDING_TRANSPORT = 2,  /* the transport header behind them */
+	FFFA_PENDING_TRANSPORT = 2,  /* the transport header behind them, or one that is not TCP's or UDP's */
 	FFFA_PENDING_TUNNEL = 4,     /* a tunnel's header */
 	FFFA_PENDING_INNER = 8,      /* what is in it */
 	FFFA_PENDING_OPTIONS = 16,   /* TCP options */
+	FFFA_PENDING_ALL = 32,       /* everything once more, and by steps: a tunnel that is not as almost all are */
 };
 
-enum { FFFA_OFFSET_LIMIT = 0x7fff }; /* no header is looked for beyond this */
+enum {
+	FFFA_OFFSET_LIMIT = 0x3fff, /* no tunnel and no extension header is followed beyond this */
+	FFFA_OFFSET_MASK = 0x7fff,  /* so no header is beyond this, which the verifier is told by masking */
+};
 
 /* One parsed packet. The innermost one, where tunnels were opened; `outer` and `outer_bytes` are set only then. */
 struct fffa_packet {
@@ -70,5 +74,12 @@ FFFA_AT(fffa_packet, vlan, 92);
 FFFA_AT(fffa_packet, direction, 97);
 FFFA_AT(fffa_packet, room, 100);
 FFFA_AT(fffa_packet, outer, 120);
+
+/* A constant that the verifier takes for any number: ways that differ by it then meet again. */
+FFFA_INLINE __u32 fffa_any(__u32 constant)
+{
+	FFFA_FORGET(constant);
+	return constant;
+}
 
 #endif

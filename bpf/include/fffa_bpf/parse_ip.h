@@ -13,6 +13,7 @@ enum {
 	FFFA_ETH_BRIDGED = 0x6558,
 	FFFA_VLAN_DEPTH = 2,
 	FFFA_EXT_LIMIT = 8,
+	FFFA_EXT_LONGEST = 2048,
 };
 enum {
 	FFFA_EXT_HOP_BY_HOP = 0,
@@ -24,12 +25,13 @@ enum {
 
 /* Where the parser stands. */
 struct fffa_cursor {
+	const __u8 *begin; /* of the frame */
 	const __u8 *at;
 	const __u8 *end;
-	__u32 offset; /* of `at` in the frame */
-	__u32 length; /* of the frame on the wire */
-	__u16 type;   /* EtherType of what stands at `at` */
-	__u8 later_fragment;
+	__u32 offset;   /* of `at` in the frame */
+	__u32 length;   /* of the frame on the wire */
+	__u16 type;     /* EtherType of what stands at `at` */
+	__u16 fragment; /* not 0: it is not a packet's first */
 };
 
 FFFA_INLINE void fffa_advance(struct fffa_cursor *c, __u32 bytes)
@@ -38,8 +40,16 @@ FFFA_INLINE void fffa_advance(struct fffa_cursor *c, __u32 bytes)
 	c->offset += bytes;
 }
 
+/* Ways through the parser meet here that differ in where the cursor stands. */
+FFFA_INLINE void fffa_meet(struct fffa_cursor *c)
+{
+	FFFA_FORGET(c->offset);
+	c->offset &= FFFA_OFFSET_MASK;
+	c->at = c->begin + c->offset;
+}
+
 /* Bytes on the wire from the cursor on. */
-FFFA_INLINE __u32 fffa_left(const struct fffa_cursor *c) { return c->length > c->offset ? c->length - c->offset : 0; }
+FFFA_INLINE __s64 fffa_left(const struct fffa_cursor *c) { return (__s64)c->length - c->offset; }
 
 FFFA_INLINE int fffa_is_vlan(__u16 type) { return type == FFFA_ETH_8021Q || type == FFFA_ETH_8021AD; }
 
@@ -64,13 +74,19 @@ FFFA_INLINE int fffa_parse_ethernet(struct fffa_cursor *c, __u16 *vlan)
 /* What the IP header says, and how much of that was on the wire. Leaves the cursor behind the header. */
 FFFA_INLINE int fffa_set_length(struct fffa_cursor *c, struct fffa_packet *p, __u32 header, __u32 total)
 {
-	const __u32 left = fffa_left(c);
-	if (fffa_unlikely(!total)) total = left; /* a jumbogram, or a super-packet beyond 64 KiB */
-	if (total < header || left < header) return FFFA_BAD_IP_LENGTH;
-	p->cut = total > left;
+	const __s64 left = fffa_left(c);
+	if (left < (__s64)header) return FFFA_BAD_IP_LENGTH;
+	if (fffa_unlikely(!total)) total = (__u32)left; /* a jumbogram, or a super-packet beyond 64 KiB */
+	if (total < header) return FFFA_BAD_IP_LENGTH;
+	/* without branches, which the verifier would follow on through all that comes behind */
+	const __s64 spare = left - (__s64)total;
+	__u64 beyond = (__u64)spare >> 63;
+	FFFA_OPAQUE(beyond);
+	p->cut = (__u8)beyond;
+	p->note |= (__u8)(beyond * FFFA_LENGTH_BEYOND_FRAME);
 	p->bytes = total;
 	p->headers = header;
-	p->room = (total < left ? total : left) - header;
+	p->room = total + (__u32)spare * (__u32)beyond - header;
 	p->ip_at = (__u16)c->offset;
 	fffa_advance(c, header);
 	p->l4_at = (__u16)c->offset;
@@ -91,10 +107,10 @@ FFFA_INLINE int fffa_parse_ipv4(struct fffa_cursor *c, struct fffa_packet *p, co
 	const union fffa_addr src = {.words = {fffa_load32(ip + 12), 0}}, dst = {.words = {fffa_load32(ip + 16), 0}};
 	p->key.remote_addr = direction == FFFA_INGRESS ? src : dst;
 	p->key.local_addr = direction == FFFA_INGRESS ? dst : src;
-	p->key.family = 4;
+	p->key.family = (__u8)fffa_any(4);
 	p->key.proto = ip[9];
 	p->ecn = ip[1] & 3;
-	c->later_fragment = (fffa_be16(ip + 6) & 0x1fff) != 0;
+	c->fragment = fffa_be16(ip + 6) & 0x1fff;
 	return fffa_set_length(c, p, header, fffa_be16(ip + 2));
 }
 
@@ -109,33 +125,36 @@ FFFA_INLINE int fffa_is_extension(__u8 proto)
  * the packet is one of the protocol whose header could not be passed. */
 FFFA_INLINE int fffa_parse_extensions(struct fffa_cursor *c, struct fffa_packet *p)
 {
-	const __u32 begin = c->offset;
+	__u32 size = 0; /* of all so far */
 	__u32 proto = p->key.proto;
 	int reason = FFFA_EXT_CHAIN_TOO_LONG;
 	FFFA_NO_UNROLL
 	for (int i = 0; i < FFFA_EXT_LIMIT; i++) {
-		const __u8 *header = c->at;
+		FFFA_FORGET(size);
+		if (size > FFFA_EXT_LIMIT * FFFA_EXT_LONGEST) break;
+		const __u8 *header = c->at + size;
 		if (header + 8 > c->end) {
 			p->cut = 1;
 			reason = FFFA_TRUNCATED_L4;
 			break;
 		}
-		__u32 size = (header[1] + 1u) * 8;
-		if (proto == FFFA_EXT_AUTHENTICATION) size = (header[1] + 2u) * 4;
 		if (proto == FFFA_EXT_FRAGMENT) {
-			size = 8;
-			c->later_fragment = (fffa_be16(header + 2) & 0xfff8) != 0;
+			size += 8;
+			c->fragment = fffa_be16(header + 2) & 0xfff8;
+		} else if (proto == FFFA_EXT_AUTHENTICATION) {
+			size += (header[1] + 2u) * 4;
+		} else {
+			size += (header[1] + 1u) * 8;
 		}
 		proto = header[0];
-		fffa_advance(c, size);
-		if (c->offset > FFFA_OFFSET_LIMIT) break;
-		if (!fffa_is_extension((__u8)proto) || c->later_fragment) {
+		if (c->offset + size > FFFA_OFFSET_LIMIT) break;
+		if (!fffa_is_extension((__u8)proto) || c->fragment) {
 			reason = FFFA_OK;
 			break;
 		}
 	}
-	const __u32 size = c->offset - begin;
 	if (size > p->room) return FFFA_TRUNCATED_L4;
+	fffa_advance(c, size);
 	p->key.proto = (__u8)proto;
 	p->headers += size;
 	p->room -= size;
@@ -152,35 +171,36 @@ FFFA_INLINE int fffa_parse_ipv6(struct fffa_cursor *c, struct fffa_packet *p, co
 	const union fffa_addr dst = {.words = {fffa_load64(ip + 24), fffa_load64(ip + 32)}};
 	p->key.remote_addr = direction == FFFA_INGRESS ? src : dst;
 	p->key.local_addr = direction == FFFA_INGRESS ? dst : src;
-	p->key.family = 6;
+	p->key.family = (__u8)fffa_any(6);
 	p->key.proto = ip[6];
 	p->ecn = ip[1] >> 4 & 3;
-	c->later_fragment = 0;
+	c->fragment = 0;
 	const __u32 payload = fffa_be16(ip + 4);
 	return fffa_set_length(c, p, 40, payload || ip[6] != FFFA_EXT_HOP_BY_HOP ? payload + 40 : 0);
 }
 
-/* The transport header at the cursor. */
+/* The transport header at the cursor, if it is one of almost all. */
 FFFA_INLINE void fffa_parse_transport(const struct fffa_cursor *c, struct fffa_packet *p, const int direction)
 {
 	p->pending = 0;
-	if (fffa_unlikely(c->later_fragment))
+	if (fffa_unlikely(c->fragment))
 		fffa_set_ports(p, 0, 0, direction);
 	else
 		fffa_parse_l4(c->at, c->end, p->room, p, direction);
 }
 
-/* One IP packet with its transport header. IPv6 extension headers are left pending. */
+/* One IP packet with its transport header. IPv6 extension headers are left pending, and what is neither TCP nor UDP. */
 FFFA_INLINE int fffa_parse_ip(struct fffa_cursor *c, struct fffa_packet *p, const int direction)
 {
 	int reason = FFFA_NOT_IP;
+	fffa_meet(c);
 	if (fffa_likely(c->type == FFFA_ETH_IPV4))
 		reason = fffa_parse_ipv4(c, p, direction);
 	else if (c->type == FFFA_ETH_IPV6)
 		reason = fffa_parse_ipv6(c, p, direction);
 	if (fffa_unlikely(reason)) return reason;
-	p->tcp = 0;
-	p->note = FFFA_OK;
+	fffa_meet(c);
+	p->tcp = (__u8)fffa_any(0);
 	p->pending = FFFA_PENDING_EXTENSIONS;
 	if (fffa_likely(p->key.family == 4 || !fffa_is_extension(p->key.proto))) fffa_parse_transport(c, p, direction);
 	return FFFA_OK;

@@ -24,12 +24,18 @@ FFFA_INLINE void fffa_set_ports(struct fffa_packet *p, __u16 src, __u16 dst, con
 	p->key.local_port = direction == FFFA_INGRESS ? dst : src;
 }
 
+/* Notes what is wrong with a packet: the first thing, for what comes behind it follows from it. */
+FFFA_INLINE void fffa_note(struct fffa_packet *p, __u8 reason)
+{
+	if (!p->note) p->note = reason;
+}
+
 /* The transport header is not there whole: packets and bytes count all the same. */
 FFFA_INLINE void fffa_count_only(struct fffa_packet *p, __u8 reason, __u8 cut)
 {
-	p->note = reason;
+	fffa_note(p, reason);
 	p->cut |= cut;
-	p->tcp = 0;
+	p->tcp = (__u8)fffa_any(0);
 }
 
 FFFA_INLINE void fffa_read_option(const __u8 *option, const __u8 *end, __u8 kind, struct fffa_packet *p)
@@ -37,7 +43,7 @@ FFFA_INLINE void fffa_read_option(const __u8 *option, const __u8 *end, __u8 kind
 	if (kind == FFFA_OPT_SCALE) {
 		p->scale = option[2] > 14 ? 14 : option[2];
 	} else if (option + 10 <= end) {
-		__u32 mix = fffa_be32(option + 2) * 3 ^ fffa_be32(option + 6);
+		const __u32 mix = fffa_be32(option + 2) * 3 ^ fffa_be32(option + 6);
 		p->sack = (__u16)((mix ^ mix >> 16) | 1);
 	}
 }
@@ -74,14 +80,14 @@ FFFA_INLINE void fffa_parse_tcp(const __u8 *tcp, const __u8 *end, __u32 room, st
 		fffa_count_only(p, FFFA_BAD_TCP_OFFSET, 0);
 		return;
 	}
-	p->tcp = 1;
+	p->tcp = (__u8)fffa_any(1);
 	p->headers += header;
 	p->seq = fffa_be32(tcp + 4);
 	p->ack = fffa_be32(tcp + 8);
 	p->flags = tcp[13];
 	p->window = fffa_be16(tcp + 14);
 	p->payload = room - header;
-	p->scale = FFFA_NO_OFFER;
+	p->scale = (__u8)fffa_any(FFFA_NO_OFFER);
 	p->sack = 0;
 	if (header == 20) return;
 	if (fffa_likely(!(p->flags & FFFA_SYN))) {
@@ -112,25 +118,34 @@ FFFA_INLINE void fffa_parse_other_l4(const __u8 *l4, const __u8 *end, __u32 room
 	const __u32 size = fffa_l4_size(p->key.proto);
 	fffa_set_ports(p, 0, 0, direction);
 	if (!size) return;
-	if (room < size || l4 + size > end) fffa_count_only(p, FFFA_TRUNCATED_L4, l4 + size > end);
+	const int whole = room >= size && l4 + size <= end;
+	if (!whole) fffa_count_only(p, FFFA_TRUNCATED_L4, l4 + size > end);
 	if (room < 4 || l4 + 4 > end) return;
 	if (p->key.proto == FFFA_PROTO_ICMP || p->key.proto == FFFA_PROTO_ICMPV6)
 		fffa_set_ports(p, 0, (__u16)(l4[0] << 8 | l4[1]), direction);
 	else
 		fffa_set_ports(p, fffa_be16(l4), fffa_be16(l4 + 2), direction);
-	if (p->note) return;
-	p->headers += size;
-	if (p->key.proto == FFFA_PROTO_UDP && (p->tunnels & FFFA_OPEN_GENEVE) && fffa_be16(l4 + 2) == FFFA_GENEVE_PORT)
-		p->pending = FFFA_PENDING_TUNNEL;
+	if (whole) p->headers += size;
 }
 
+FFFA_INLINE void fffa_parse_udp(const __u8 *udp, struct fffa_packet *p, const int direction)
+{
+	const __u16 to = fffa_be16(udp + 2);
+	fffa_set_ports(p, fffa_be16(udp), to, direction);
+	p->headers += 8;
+	if ((p->tunnels & FFFA_OPEN_GENEVE) && to == FFFA_GENEVE_PORT) p->pending = FFFA_PENDING_TUNNEL;
+}
+
+/* What almost all packets have, a whole TCP or UDP header; others are left pending. */
 FFFA_INLINE void fffa_parse_l4(const __u8 *l4, const __u8 *end, __u32 room, struct fffa_packet *p, const int direction)
 {
 	if (fffa_likely(p->key.proto == FFFA_PROTO_TCP && room >= 20 && l4 + 20 <= end)) {
 		fffa_set_ports(p, fffa_be16(l4), fffa_be16(l4 + 2), direction);
 		fffa_parse_tcp(l4, end, room, p);
+	} else if (p->key.proto == FFFA_PROTO_UDP && room >= 8 && l4 + 8 <= end) {
+		fffa_parse_udp(l4, p, direction);
 	} else {
-		fffa_parse_other_l4(l4, end, room, p, direction);
+		p->pending = FFFA_PENDING_TRANSPORT;
 	}
 }
 

@@ -8,6 +8,7 @@
 
 enum {
 	FFFA_GENEVE_OPTIONS = 63, /* the most that fit: 252 bytes of 4 */
+	FFFA_QUICK_OPTIONS = 4,   /* as many as are walked on the common way; AWS sends three */
 	FFFA_GWLB_CLASS = 0x0108,
 };
 
@@ -43,21 +44,61 @@ FFFA_INLINE void fffa_read_gwlb(const __u8 *option, __u32 size, const __u8 *end,
 	}
 }
 
-/* Walks `length` bytes of options; they must fill that space exactly. */
-FFFA_INLINE int fffa_parse_geneve_options(const __u8 *options, const __u8 *end, __u32 length, struct fffa_outer *outer)
+/* A walk over `length` bytes of options. */
+struct fffa_options {
+	const __u8 *begin;
+	const __u8 *end; /* of the frame */
+	struct fffa_outer *outer;
+	__u32 length;
+	__u32 at; /* beyond `length`: an option overruns */
+	int outermost;
+};
+
+/* Reads the next option. Returns 1 if it was the last, or there is none. */
+FFFA_INLINE long fffa_read_option_at(struct fffa_options *o)
 {
-	__u32 at = 0;
-	FFFA_NO_UNROLL
-	for (int i = 0; i < FFFA_GENEVE_OPTIONS; i++) {
-		if (at + 4 > length || at > 252) break;
-		const __u8 *option = options + at;
-		if (option + 4 > end) return FFFA_BAD_TUNNEL;
-		__u32 size = 4 + (option[3] & 0x1f) * 4u;
-		if (at + size > length) return FFFA_BAD_TUNNEL;
-		if (fffa_be16(option) == FFFA_GWLB_CLASS) fffa_read_gwlb(option, size, end, outer);
-		at += size;
+	__u32 at = o->at;
+	FFFA_FORGET(at);
+	if (at + 4 > o->length || at > 252) return 1;
+	const __u8 *option = o->begin + at;
+	o->at = o->length + 1;
+	if (option + 4 > o->end) return 1;
+	const __u32 size = 4 + (option[3] & 0x1f) * 4u;
+	/* apart from `size`, of which the verifier learns more on each way through what follows */
+	at += size;
+	FFFA_OPAQUE(at);
+	if (at > o->length) return 1;
+	if (fffa_be16(option) == FFFA_GWLB_CLASS && o->outermost) fffa_read_gwlb(option, size, o->end, o->outer);
+	o->at = at;
+	return 0;
+}
+
+FFFA_NOINLINE long fffa_read_option_once(__u32 i, struct fffa_options *o)
+{
+	(void)i;
+	return fffa_read_option_at(o);
+}
+
+/* Walks over `length` bytes of options, which must fill that space exactly; over the first few only, if `quick`. What
+ * stands in them counts in the outermost tunnel only: whoever sends through that one could put another into it, with
+ * ids made up. */
+FFFA_INLINE int fffa_parse_geneve_options(const struct fffa_cursor *c, __u32 length, struct fffa_packet *p,
+					  const int quick)
+{
+	struct fffa_options options = {.begin = c->at,
+				       .end = c->end,
+				       .outer = &p->outer,
+				       .length = length,
+				       .at = 0,
+				       .outermost = quick || !p->key.encap};
+	if (quick) {
+		FFFA_NO_UNROLL
+		for (int i = 0; i < FFFA_QUICK_OPTIONS; i++)
+			if (fffa_read_option_at(&options)) break;
+	} else {
+		FFFA_REPEAT(FFFA_GENEVE_OPTIONS, fffa_read_option_once, &options);
 	}
-	return at == length ? FFFA_OK : FFFA_BAD_TUNNEL;
+	return options.at == length ? FFFA_OK : FFFA_BAD_TUNNEL;
 }
 
 FFFA_INLINE void fffa_begin_outer(struct fffa_outer *outer)
@@ -88,8 +129,9 @@ FFFA_INLINE void fffa_set_outer(struct fffa_packet *p, const int direction)
 	p->outer_at = p->ip_at;
 }
 
-/* Reads the tunnel header behind the UDP header at the cursor, which is left at what is inside. */
-FFFA_INLINE int fffa_parse_geneve(struct fffa_cursor *c, struct fffa_packet *p)
+/* Reads the tunnel header behind the UDP header at the cursor, which is left at what is inside. `quick`: that of few
+ * options. */
+FFFA_INLINE int fffa_parse_geneve(struct fffa_cursor *c, struct fffa_packet *p, const int quick)
 {
 	fffa_advance(c, 8);
 	const __u8 *geneve = c->at;
@@ -99,7 +141,7 @@ FFFA_INLINE int fffa_parse_geneve(struct fffa_cursor *c, struct fffa_packet *p)
 	p->inner_type = fffa_be16(geneve + 2);
 	p->inner_vni = fffa_be32(geneve + 4) >> 8;
 	fffa_advance(c, 8);
-	if (length && fffa_parse_geneve_options(c->at, c->end, length, &p->outer)) return FFFA_BAD_TUNNEL;
+	if (length && fffa_parse_geneve_options(c, length, p, quick)) return FFFA_BAD_TUNNEL;
 	fffa_advance(c, length);
 	return c->offset > FFFA_OFFSET_LIMIT ? FFFA_BAD_TUNNEL : FFFA_OK;
 }
@@ -109,8 +151,8 @@ FFFA_INLINE void fffa_open_tunnel(struct fffa_cursor *c, struct fffa_packet *p, 
 {
 	p->pending = 0;
 	if (!p->key.encap) fffa_begin_outer(&p->outer);
-	if (fffa_parse_geneve(c, p)) {
-		p->note = FFFA_BAD_TUNNEL;
+	if (fffa_parse_geneve(c, p, 0)) {
+		fffa_note(p, FFFA_BAD_TUNNEL);
 		p->cut |= c->at + 8 > c->end;
 		return;
 	}
@@ -170,7 +212,21 @@ FFFA_INLINE void fffa_open_inner(struct fffa_cursor *c, struct fffa_packet *p, c
 	}
 	fffa_restore(p, &level);
 	p->cut = (__u8)fffa_is_cut(reason);
-	p->note = reason == FFFA_NOT_IP ? FFFA_OK : FFFA_BAD_TUNNEL;
+	if (reason != FFFA_NOT_IP) fffa_note(p, FFFA_BAD_TUNNEL);
+}
+
+/* The tunnel at the cursor as almost all are: few options, and a whole IP packet inside. Returns whether it was opened;
+ * if not, nothing is left of the outer packet. */
+FFFA_INLINE int fffa_open_quickly(struct fffa_cursor *c, struct fffa_packet *p, const int direction)
+{
+	fffa_begin_outer(&p->outer);
+	if (fffa_parse_geneve(c, p, 1)) return 0;
+	fffa_set_outer(p, direction);
+	if (fffa_parse_inner_packet(c, p, direction)) return 0;
+	p->key.encap = (__u8)fffa_any(FFFA_ENCAP_GENEVE);
+	p->key.encap_depth = (__u8)fffa_any(1);
+	p->key.vni = p->inner_vni;
+	return 1;
 }
 
 #endif

@@ -18,16 +18,17 @@ enum fffa_reason {
 	FFFA_BAD_IP_LENGTH = 6,
 	FFFA_VLAN_TOO_DEEP = 7,
 	/* noted: counted in its flow, as far as its headers can be trusted */
-	FFFA_EXT_CHAIN_TOO_LONG = 8, /* packets and bytes count, with the protocol at which the walk ended */
-	FFFA_TRUNCATED_L4 = 9,       /* packets and bytes count, with the ports if those are there */
-	FFFA_BAD_TCP_OFFSET = 10,    /* likewise */
-	FFFA_BAD_TUNNEL = 11,        /* a tunnel that cannot be opened: the outer flow counts */
+	FFFA_EXT_CHAIN_TOO_LONG = 8,   /* packets and bytes count, with the protocol at which the walk ended */
+	FFFA_TRUNCATED_L4 = 9,         /* packets and bytes count, with the ports if those are there */
+	FFFA_BAD_TCP_OFFSET = 10,      /* likewise */
+	FFFA_BAD_TUNNEL = 11,          /* a tunnel that cannot be opened: the outer flow counts */
+	FFFA_LENGTH_BEYOND_FRAME = 12, /* the IP header claims more bytes than the frame had; they count as claimed */
 	/* diverted to the ring buffer as a one-packet record (lost only if that is full) */
-	FFFA_TABLE_FULL = 12,
-	FFFA_LOCK_BUSY = 13,
+	FFFA_TABLE_FULL = 13,
+	FFFA_LOCK_BUSY = 14,
 	/* lost: neither table nor ring had room */
-	FFFA_RING_FULL = 14,
-	FFFA_REASONS = 15,
+	FFFA_RING_FULL = 15,
+	FFFA_REASONS = 16,
 };
 
 struct fffa_count {

@@ -9,7 +9,6 @@
  * Whoever includes this defines struct fffa_table, and before that:
  *   fffa_table_flow(t, index), fffa_table_bucket(t, index)   pointers, null if there is none such
  *   fffa_state_of(t), fffa_table_entries(t), fffa_table_bucket_mask(t), fffa_table_seed(t, i)
- *   FFFA_REPEAT(times, function, context)                    calls long function(__u32 i, context *) until it returns 1
  * Entries: any number. Buckets: fffa_bucket_count(entries), a power of two. */
 #ifndef FFFA_BPF_TABLE_H
 #define FFFA_BPF_TABLE_H

@@ -39,12 +39,16 @@ FFFA_INLINE void fffa_track_jitter(struct fffa_half *d, struct fffa_slot *slot, 
 	d->seen |= FFFA_SEEN_INTERVAL;
 }
 
-/* A new connection under an old tuple: nothing but the time of the last packets is kept. */
+/* A new connection under an old tuple: only the times of the last packets are kept. */
 FFFA_INLINE void fffa_restart_half(struct fffa_half *h)
 {
 	const __u64 last_ns = h->last_ns;
+	const __u32 last_interval_ns = h->last_interval_ns;
+	const __u16 seen = h->seen & FFFA_SEEN_INTERVAL;
 	__builtin_memset(h, 0, sizeof *h);
 	h->last_ns = last_ns;
+	h->last_interval_ns = last_interval_ns;
+	h->seen = seen;
 	h->scale = FFFA_NO_OFFER << 4;
 }
 
@@ -71,14 +75,14 @@ FFFA_INLINE int fffa_track_syn(struct fffa_flow *f, const struct fffa_sides *s, 
 	}
 	/* a first SYN that meets the other side's is a simultaneous open, not another connection */
 	if (opens && (known || fffa_has_ended(f) ||
-		      (r->seen & ~(FFFA_SEEN_ANY_SYN | FFFA_SEEN_SEQUENCE | FFFA_SEEN_INITIATOR)))) {
+		      (r->seen & ~(FFFA_SEEN_ANY_SYN | FFFA_SEEN_SEQUENCE | FFFA_SEEN_INITIATOR | FFFA_SEEN_RTT)))) {
 		fffa_restart_half(r);
 		f->handshake_us = 0;
 		f->syn_ns = 0;
 	}
 	fffa_restart_half(d);
 	d->initial_seq = p->seq;
-	d->seen = opens ? FFFA_SEEN_SYN : FFFA_SEEN_SYN_ACK;
+	d->seen |= opens ? FFFA_SEEN_SYN : FFFA_SEEN_SYN_ACK;
 	if (p->scale != FFFA_NO_OFFER) d->scale = (__u8)(p->scale << 4);
 	if (opens && !f->syn_ns) f->syn_ns = p->time_ns;
 	if (r->seen & FFFA_SEEN_ANY_SYN) fffa_agree_scale(d, r);
@@ -136,8 +140,7 @@ FFFA_INLINE void fffa_track(struct fffa_flow *f, const struct fffa_packet *p, co
 		slot->ecn_ce += p->ecn == 3 ? p->packets : 0;
 	}
 	if (fffa_likely(p->tcp)) {
-		const struct fffa_sides sides = {
-			.d = d, .r = &f->half[!direction], .slot = slot, .peer_slot = &f->slot[!direction]};
+		const struct fffa_sides sides = fffa_sides_of(f, direction);
 		fffa_track_tcp(f, &sides, p);
 	}
 	if (fffa_likely(p->time_ns > d->last_ns)) d->last_ns = p->time_ns;

@@ -5,15 +5,15 @@
 
 #include "track_sequence.h"
 
+#define FFFA_RTT_LIMIT_NS 17000000000ull /* half of what 32 bits of rtt units can tell apart */
+
 /* A round trip of one of r's segments. */
-FFFA_INLINE void fffa_add_rtt(struct fffa_half *r, struct fffa_slot *slot, __u64 ns)
+FFFA_INLINE void fffa_add_rtt(struct fffa_half *r, struct fffa_slot *slot, __u32 units)
 {
-	const __u64 long_units = ns >> FFFA_RTT_SHIFT;
-	const __u32 units = long_units > 0x7fffffff ? 0x7fffffff : (__u32)long_units;
 	if (!slot->rtt_samples || units < slot->rtt_min) slot->rtt_min = units;
 	if (units > slot->rtt_max) slot->rtt_max = units;
 	slot->rtt_samples++;
-	slot->rtt_sum_ns += ns;
+	slot->rtt_sum_ns += (__u64)units << FFFA_RTT_SHIFT;
 	if (!r->rtt_min || units < r->rtt_min) r->rtt_min = units ? units : 1;
 	if (fffa_unlikely(!r->srtt)) {
 		r->srtt = units ? units : 1;
@@ -26,13 +26,15 @@ FFFA_INLINE void fffa_add_rtt(struct fffa_half *r, struct fffa_slot *slot, __u64
 	r->rttvar += (__u32)((deviation - (__s32)r->rttvar) >> 2);
 }
 
-/* RFC 5681: a pure ACK that repeats the last one while data is outstanding; or one that reports a new SACK block. */
+/* RFC 5681: a pure ACK that repeats the last one while data is outstanding (which cannot be known, and is taken for
+ * granted, where the peer was never seen); or one with a new SACK block. */
 FFFA_INLINE int fffa_is_duplicate_ack(const struct fffa_sides *s, const struct fffa_packet *p, __u32 length)
 {
 	if (length || (p->flags & (FFFA_SYN | FFFA_FIN | FFFA_RST))) return 0;
-	if (p->sack && p->sack != s->d->last_sack) return 1;
-	return p->window == s->d->last_window && (s->r->seen & FFFA_SEEN_SEQUENCE) &&
-	       fffa_seq_diff(s->r->next_seq, p->ack) > 0;
+	/* the block that answers a keep-alive reports its byte as a duplicate (RFC 2883), and no hole */
+	if (p->sack && p->sack != s->d->last_sack) return !(s->r->seen & FFFA_SEEN_KEEP_ALIVE);
+	if (p->window != s->d->last_window) return 0;
+	return !(s->r->seen & FFFA_SEEN_SEQUENCE) || fffa_seq_diff(s->r->next_seq, p->ack) > 0;
 }
 
 FFFA_INLINE void fffa_count_duplicate_ack(const struct fffa_sides *s, const struct fffa_packet *p)
@@ -43,15 +45,41 @@ FFFA_INLINE void fffa_count_duplicate_ack(const struct fffa_sides *s, const stru
 	if (d->dup_run == 3) d->third_dup_tick = fffa_tick(p->time_ns);
 }
 
+/* The peer's segments that this acknowledgement may be the answer to are two: the newest one, and the probe, which was
+ * the newest one at an earlier acknowledgement. Only an ACK of a segment's very end tells when it arrived: one that
+ * covers more answers a later one. */
+FFFA_INLINE void fffa_track_rtt(const struct fffa_sides *s, const struct fffa_packet *p)
+{
+	struct fffa_half *r = s->r;
+	const __u32 now = fffa_rtt_time(p->time_ns);
+	if (fffa_unlikely(p->time_ns - r->last_ns > FFFA_RTT_LIMIT_NS)) { /* or before it was sent */
+		r->seen &= (__u16)~FFFA_SEEN_RTT;
+		return;
+	}
+	if ((r->seen & FFFA_SEEN_NEWEST) && p->ack == r->next_seq) {
+		fffa_add_rtt(r, s->peer_slot, now - r->newest_sent);
+		r->seen &= (__u16)~FFFA_SEEN_RTT;
+		return;
+	}
+	if (r->seen & FFFA_SEEN_PROBE) {
+		const __s32 beyond = fffa_seq_diff(p->ack, r->probe_end);
+		if (beyond < 0 && now - r->probe_sent < FFFA_RTT_LIMIT_NS >> FFFA_RTT_SHIFT) return;
+		if (!beyond) fffa_add_rtt(r, s->peer_slot, now - r->probe_sent);
+		r->seen &= (__u16)~FFFA_SEEN_PROBE;
+	}
+	if (r->seen & FFFA_SEEN_NEWEST) {
+		r->probe_end = r->next_seq;
+		r->probe_sent = r->newest_sent;
+		r->seen |= FFFA_SEEN_PROBE;
+	}
+}
+
 FFFA_INLINE void fffa_track_ack(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p,
 				__u32 length)
 {
 	struct fffa_half *d = s->d, *r = s->r;
 	const __u32 ack = p->ack;
-	if (r->probe_end && fffa_seq_diff(ack, r->probe_end) >= 0) {
-		fffa_add_rtt(r, s->peer_slot, p->time_ns > r->probe_ns ? p->time_ns - r->probe_ns : 0);
-		r->probe_end = 0;
-	}
+	if (r->seen & FFFA_SEEN_RTT) fffa_track_rtt(s, p);
 	if (fffa_unlikely(!(d->seen & FFFA_SEEN_ACK))) {
 		d->seen |= FFFA_SEEN_ACK;
 		d->last_ack = ack;
@@ -63,7 +91,7 @@ FFFA_INLINE void fffa_track_ack(struct fffa_flow *f, const struct fffa_sides *s,
 	}
 	if (fffa_unlikely(!f->handshake_us) && f->syn_ns && (d->seen & FFFA_SEEN_SYN) &&
 	    (r->seen & FFFA_SEEN_ANY_SYN) && !(p->flags & (FFFA_SYN | FFFA_RST)) && ack == r->initial_seq + 1) {
-		const __u64 ns = p->time_ns - f->syn_ns;
+		const __u64 ns = p->time_ns > f->syn_ns ? p->time_ns - f->syn_ns : 0;
 		const __u64 us = ns / 1000;
 		f->handshake_us = us > 0xffffffff ? 0xffffffff : us ? (__u32)us : 1;
 	}

@@ -12,6 +12,7 @@
 #define FFFA_MIN_RTO_NS 200000000u /* no sender times out sooner */
 
 FFFA_INLINE __u32 fffa_tick(__u64 ns) { return (__u32)(ns >> FFFA_TICK_SHIFT); }
+FFFA_INLINE __u32 fffa_rtt_time(__u64 ns) { return (__u32)(ns >> FFFA_RTT_SHIFT); }
 FFFA_INLINE __s32 fffa_seq_diff(__u32 a, __u32 b) { return (__s32)(a - b); }
 
 /* One direction and its peer while a packet is tracked: `d` sends it. */
@@ -21,6 +22,15 @@ struct fffa_sides {
 	struct fffa_slot *slot;      /* d's */
 	struct fffa_slot *peer_slot; /* r's */
 };
+
+FFFA_INLINE struct fffa_sides fffa_sides_of(struct fffa_flow *f, const int direction)
+{
+	const struct fffa_sides sides = {.d = &f->half[direction],
+					 .r = &f->half[!direction],
+					 .slot = &f->slot[direction],
+					 .peer_slot = &f->slot[!direction]};
+	return sides;
+}
 
 /* Takes [seq, end) out of one hole. A cut in the middle keeps the lower part and forgets the upper one if there is no
  * place for it. */
@@ -48,17 +58,20 @@ FFFA_INLINE void fffa_fill_hole(struct fffa_half *d, struct fffa_hole *hole, __u
 	}
 }
 
-/* Fills what holes [seq, end) touches. Returns whether there were any, and when the latest of them was opened. */
-FFFA_INLINE int fffa_fill_holes(struct fffa_half *d, __u32 seq, __u32 end, __u32 *opened)
+/* Fills what holes [seq, end) touches. Returns how many bytes of them, and when the latest was opened. */
+FFFA_NOINLINE __u32 fffa_fill_holes(struct fffa_half *d, __u32 seq, __u32 end, __u32 *opened)
 {
-	int filled = 0, open = 0;
+	__u32 filled = 0;
+	int open = 0;
 	FFFA_NO_UNROLL
 	for (int i = 0; i < FFFA_HOLES; i++) {
 		struct fffa_hole *hole = &d->holes[i];
 		if (hole->start == hole->end) continue;
 		if (fffa_seq_diff(end, hole->start) > 0 && fffa_seq_diff(seq, hole->end) < 0) {
+			const __u32 from = fffa_seq_diff(seq, hole->start) > 0 ? seq : hole->start;
+			const __u32 to = fffa_seq_diff(end, hole->end) < 0 ? end : hole->end;
 			if (!filled || fffa_seq_diff(hole->opened, *opened) > 0) *opened = hole->opened;
-			filled = 1;
+			filled += to - from;
 			fffa_fill_hole(d, hole, seq, end);
 		}
 		open |= hole->start != hole->end;
@@ -69,7 +82,7 @@ FFFA_INLINE int fffa_fill_holes(struct fffa_half *d, __u32 seq, __u32 end, __u32
 
 /* Remembers that [d->next_seq, seq) was skipped; with no place left, in that of a hole which the peer has acknowledged,
  * else of the oldest. */
-FFFA_INLINE void fffa_open_hole(struct fffa_half *d, const struct fffa_half *r, __u32 seq, __u32 tick)
+FFFA_NOINLINE void fffa_open_hole(struct fffa_half *d, const struct fffa_half *r, __u32 seq, __u32 tick)
 {
 	__u32 best_age = 0;
 	int best = 0;
@@ -130,33 +143,44 @@ FFFA_INLINE int fffa_is_probe(const struct fffa_sides *s, const struct fffa_pack
 	return (s->r->seen & FFFA_SEEN_ACK) && (!s->r->last_window || s->r->last_ack == s->d->next_seq);
 }
 
+/* How many of the segments that a super-packet stands for begin below the highest sequence number sent. */
+FFFA_INLINE __u32 fffa_old_segments(const struct fffa_half *d, const struct fffa_packet *p)
+{
+	const __u32 old = d->next_seq - p->seq;
+	if (fffa_likely(p->packets <= 1)) return 1;
+	if (old >= p->payload) return p->packets;
+	const __u32 size = p->payload / p->packets + 1; /* the last one may be short */
+	return (old + size - 1) / size;
+}
+
 /* A segment that begins below the highest sequence number sent. */
 FFFA_INLINE void fffa_track_old_segment(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p,
 					__u32 end)
 {
 	struct fffa_half *d = s->d;
 	__u32 opened = 0;
-	const int filled = (d->seen & FFFA_SEEN_HOLE) && fffa_fill_holes(d, p->seq, end, &opened);
-	if (filled && fffa_is_reordered(f, s, p, opened)) {
-		s->slot->out_of_order++;
-	} else if (filled || !fffa_is_probe(s, p)) {
+	const __u32 filled = d->seen & FFFA_SEEN_HOLE ? fffa_fill_holes(d, p->seq, end, &opened) : 0;
+	const __u32 old = (fffa_seq_diff(end, d->next_seq) < 0 ? end : d->next_seq) - p->seq;
+	const __u32 segments = fffa_old_segments(d, p);
+	if (filled == old && fffa_is_reordered(f, s, p, opened)) {
+		s->slot->out_of_order += segments;
+		d->seen &= (__u16)~FFFA_SEEN_RTT; /* what answers this may cover segments that waited for it */
+	} else if (!filled && fffa_is_probe(s, p)) {
+		d->seen |= FFFA_SEEN_KEEP_ALIVE;
+	} else {
 		if (fffa_is_timeout(s, p))
-			s->slot->timeout_retransmits++;
+			s->slot->timeout_retransmits += segments;
 		else
-			s->slot->fast_retransmits++;
+			s->slot->fast_retransmits += segments;
 		if ((s->r->seen & FFFA_SEEN_ACK) && fffa_seq_diff(end, s->r->last_ack) <= 0)
-			s->slot->spurious_retransmits++;
+			s->slot->spurious_retransmits += segments;
 		/* Karn: what answers from here on may answer either copy */
-		if (d->probe_end && fffa_seq_diff(p->seq, d->probe_end) < 0) d->probe_end = 0;
+		d->seen &= (__u16)~FFFA_SEEN_RTT;
 	}
-	if (fffa_seq_diff(end, d->next_seq) > 0) d->next_seq = end;
-}
-
-FFFA_INLINE void fffa_start_probe(struct fffa_half *d, __u32 end, __u64 now)
-{
-	if (d->probe_end) return;
-	d->probe_end = end; /* an end of 0 means no probe: the next segment will be one */
-	d->probe_ns = now;
+	if (fffa_seq_diff(end, d->next_seq) > 0) {
+		d->next_seq = end;
+		d->seen &= (__u16)~FFFA_SEEN_NEWEST;
+	}
 }
 
 /* A segment that takes up sequence space: `length` is payload, SYN and FIN. */
@@ -167,13 +191,14 @@ FFFA_INLINE void fffa_track_segment(struct fffa_flow *f, const struct fffa_sides
 	const __u32 end = p->seq + length;
 	const __s32 ahead = fffa_seq_diff(p->seq, d->next_seq);
 	if (fffa_unlikely(!(d->seen & FFFA_SEEN_SEQUENCE))) {
-		d->seen |= FFFA_SEEN_SEQUENCE;
+		d->seen |= FFFA_SEEN_SEQUENCE | FFFA_SEEN_NEWEST;
 		d->next_seq = end;
-		fffa_start_probe(d, end, p->time_ns);
+		d->newest_sent = fffa_rtt_time(p->time_ns);
 	} else if (fffa_likely(ahead >= 0)) {
 		if (fffa_unlikely(ahead > 0)) fffa_open_hole(d, s->r, p->seq, fffa_tick(p->time_ns));
 		d->next_seq = end;
-		fffa_start_probe(d, end, p->time_ns);
+		d->newest_sent = fffa_rtt_time(p->time_ns);
+		d->seen = (__u16)((d->seen & ~FFFA_SEEN_KEEP_ALIVE) | FFFA_SEEN_NEWEST);
 	} else {
 		fffa_track_old_segment(f, s, p, end);
 	}

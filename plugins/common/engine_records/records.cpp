@@ -25,6 +25,7 @@ constexpr auto kReasonNames = [] {
   names[FFFA_TRUNCATED_L4] = "truncated_l4";
   names[FFFA_BAD_TCP_OFFSET] = "bad_tcp_offset";
   names[FFFA_BAD_TUNNEL] = "bad_tunnel";
+  names[FFFA_LENGTH_BEYOND_FRAME] = "ip_length_beyond_frame";
   names[FFFA_TABLE_FULL] = "table_full";
   names[FFFA_LOCK_BUSY] = "lock_busy";
   names[FFFA_RING_FULL] = "ring_full";
@@ -130,7 +131,7 @@ void fill_tunnel(const fffa_flow_key& key, const fffa_tunnel_side& tunnel, FlowR
 void fill(const fffa_drain_record& entry, unsigned side, const Origin& origin, TimeNs offset, FlowRecord& record) {
   const fffa_slot& slot = entry.slot[side];
   const Direction direction = side == FFFA_INGRESS ? Direction::ingress : Direction::egress;
-  record.direction = origin.direction_known ? direction : Direction::unknown;
+  record.direction = origin.direction.value_or(direction);
   record.flow = tuple_of(entry.key, direction);
   record.host = origin.host;
   record.interface = origin.interface;

@@ -63,11 +63,11 @@ class AppendRecords : public ::testing::Test {
   }
   std::vector<FlowRecord> records() {
     std::vector<FlowRecord> out;
-    append_records(entry_, {Text{1}, Text{2}, 3, direction_known_}, 1000, out);
+    append_records(entry_, {Text{1}, Text{2}, 3, direction_}, 1000, out);
     return out;
   }
   fffa_drain_record entry_{};
-  bool direction_known_ = true;
+  std::optional<Direction> direction_;
 };
 
 TEST_F(AppendRecords, NothingForASilentDirection) {
@@ -101,7 +101,7 @@ TEST_F(AppendRecords, WithoutDirectionTheTupleIsRightAllTheSame) {
   count(FFFA_INGRESS, 2, 5, 9);
   count(FFFA_EGRESS, 3, 6, 8);
   const auto known = records();
-  direction_known_ = false;
+  direction_ = Direction::unknown;
   const auto unknown = records();
   ASSERT_EQ(unknown.size(), 2u);
   for (std::size_t i = 0; i < 2; ++i) {
@@ -135,7 +135,7 @@ TEST_F(AppendRecords, TcpFieldsAndWhichAreThere) {
   slot.window_min = 1;
   slot.window_max = 3;
   slot.window_last = 2;
-  slot.rtt_min = 1000;  // units of 16 ns
+  slot.rtt_min = 16000 >> FFFA_RTT_SHIFT;
   slot.rtt_sum_ns = 16000;
   slot.rtt_samples = 1;
   const FlowRecord record = records()[0];

@@ -2,11 +2,14 @@
 #include "client.h"
 
 #include <curl/curl.h>
+#include <sys/socket.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <mutex>
 #include <random>
+#include <system_error>
 #include <thread>
 
 namespace fffa::imds {
@@ -22,6 +25,7 @@ struct Transfer {
   std::string body;
   const std::atomic<bool>& stop;
   bool too_long = false;
+  int no_socket = 0;  // errno, which libcurl's own text leaves out
 };
 
 std::size_t receive(char* data, std::size_t, std::size_t size, void* user) {
@@ -32,6 +36,12 @@ std::size_t receive(char* data, std::size_t, std::size_t size, void* user) {
   }
   transfer.body.append(data, size);
   return size;
+}
+
+curl_socket_t open_socket(void* user, curlsocktype, curl_sockaddr* to) {
+  const int fd = ::socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+  if (fd < 0) static_cast<Transfer*>(user)->no_socket = errno;
+  return fd;
 }
 
 int progress(void* user, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
@@ -92,6 +102,7 @@ void Client::Curl::configure(const ClientOptions& options) const {
   curl_easy_setopt(handle, CURLOPT_NOPROGRESS, 0L);
   curl_easy_setopt(handle, CURLOPT_XFERINFOFUNCTION, &progress);
   curl_easy_setopt(handle, CURLOPT_WRITEFUNCTION, &receive);
+  curl_easy_setopt(handle, CURLOPT_OPENSOCKETFUNCTION, &open_socket);
   curl_easy_setopt(handle, CURLOPT_USERAGENT, "fffa");
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
   curl_easy_setopt(handle, CURLOPT_TIMEOUT_MS, static_cast<long>(options.total_timeout.count()));
@@ -110,6 +121,7 @@ Reply Client::Curl::request(const ClientOptions& options, const char* method, co
   curl_easy_setopt(handle, CURLOPT_ERRORBUFFER, error.data());
   curl_easy_setopt(handle, CURLOPT_WRITEDATA, &transfer);
   curl_easy_setopt(handle, CURLOPT_XFERINFODATA, &transfer);
+  curl_easy_setopt(handle, CURLOPT_OPENSOCKETDATA, &transfer);
   error[0] = 0;
   status = 0;
   code = curl_easy_perform(handle);
@@ -118,9 +130,11 @@ Reply Client::Curl::request(const ClientOptions& options, const char* method, co
   curl_slist_free_all(headers);
 
   const std::string what = std::string(method) + " " + url + ": ";
+  const std::string cause =
+      transfer.no_socket == 0 ? "" : " (" + std::generic_category().message(transfer.no_socket) + ")";
   if (transfer.too_long) return {Reply::Kind::unreachable, what + "the reply has more than 64 KiB"};
   if (code != CURLE_OK) {
-    return {Reply::Kind::unreachable, what + (error[0] != 0 ? error.data() : curl_easy_strerror(code))};
+    return {Reply::Kind::unreachable, what + (error[0] != 0 ? error.data() : curl_easy_strerror(code)) + cause};
   }
   const auto kind = kind_of(status);
   if (kind != Reply::Kind::ok) return {kind, what + "status " + std::to_string(status)};

@@ -2,7 +2,9 @@
 // Client and fetch() against a server that behaves as badly as one can.
 #include "client.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "fffa/testing/context.h"
 #include "http_server.h"
@@ -19,7 +21,7 @@ using Kind = Reply::Kind;
 
 constexpr const char* kTokenPath = "/latest/api/token";
 
-HttpServer::Handler with_token(std::function<Response(const Request&)> get) {
+HttpServer::Handler with_token(const std::function<Response(const Request&)>& get) {
   return [get](const Request& request) {
     if (request.method != "PUT") return get(request);
     return Response{200, "token-1", "", {}, {}, false};
@@ -177,6 +179,21 @@ TEST(Client, NobodyThereIsToldAtOnceAndAskedOnce) {
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_EQ(client.get("/latest/a").kind, Kind::unreachable);
   EXPECT_LT(std::chrono::steady_clock::now() - begin, 100ms);
+}
+
+TEST(Client, WithoutADescriptorTheCauseIsNamed) {
+  HttpServer server([](const Request&) { return reply(200); });
+  fffa::testing::ManualClock clock;
+  const std::atomic<bool> stop{false};
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  const rlimit none{0, before.rlim_max};
+  Client client({server.url(), 1000ms, 2000ms, 1}, clock, stop);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &none), 0);
+  const auto got = client.get("/latest/a");
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(got.kind, Kind::unreachable);
+  EXPECT_THAT(got.text, ::testing::HasSubstr("Too many open files"));
 }
 
 TEST(Client, StopsWhenToldTo) {

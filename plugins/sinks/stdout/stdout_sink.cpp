@@ -107,7 +107,7 @@ Result<void> Stdout::flush() {
     } else if (errno != EINTR) {
       const bool broken = errno == EPIPE;
       if (broken) broken_.add();
-      result = system_error("write to standard output", errno, broken ? Disposition::fatal : Disposition::retry);
+      result = system_error("write to standard output", errno, broken ? Disposition::gone : Disposition::retry);
       break;
     }
   }

@@ -101,14 +101,14 @@ TEST(Stdout, ABatchLargerThanThePipeArrivesWhole) {
   }
 }
 
-TEST(Stdout, BrokenPipeIsCountedAndFatalForTheSinkOnly) {
+TEST(Stdout, ABrokenPipeIsCountedAndTheReaderGone) {
   PipedOutput output;
   auto harness = Harness::of<Stdout, Config>();
   output.close_reader();
   const auto result = harness->write(batch(1));
   output.close_writer();
   ASSERT_FALSE(result.ok());
-  EXPECT_EQ(result.error().disposition, Disposition::fatal);
+  EXPECT_EQ(result.error().disposition, Disposition::gone);
   EXPECT_THAT(result.error().message, HasSubstr("standard output: Broken pipe"));
   EXPECT_EQ(harness->context().captured_metrics().value("fffa_stdout_broken_pipes_total"), 1);
 }

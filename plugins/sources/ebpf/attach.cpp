@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "clsact.h"
+#include "privileges.h"
 
 namespace fffa::ebpf {
 namespace {
@@ -45,12 +46,10 @@ int create_tcx_link(int program, std::uint32_t ifindex, Direction direction) {
   return bpf_system_call(BPF_LINK_CREATE, &attributes, sizeof attributes);
 }
 
-Disposition disposition_of(int error) {
-  return error == EPERM || error == EOPNOTSUPP || error == EACCES ? Disposition::unavailable : Disposition::fatal;
-}
-
 std::string quoted_program(std::uint32_t id, std::string_view mode) {
-  return "`" + program_name(id) + "` (id " + std::to_string(id) + ", " + std::string(mode) + ")";
+  const std::string name = program_name(id);  // without privileges there is none
+  if (name.empty()) return "id " + std::to_string(id) + " (" + std::string(mode) + ")";
+  return "`" + name + "` (id " + std::to_string(id) + ", " + std::string(mode) + ")";
 }
 
 }  // namespace
@@ -84,7 +83,7 @@ Attachment::~Attachment() {
 }
 
 bool Attachment::intact() const noexcept {
-  if (clsact_) return clsact_->attached(direction_) == program_id_;
+  if (clsact_) return clsact_->attached(direction_).value_or(program_id_) == program_id_;
   bpf_link_info info{};
   std::uint32_t size = sizeof info;
   // TCX keeps its ifindex where XDP does; a detached link says 0
@@ -112,16 +111,16 @@ Result<Attachment> attach_xdp(int program, const Target& target, bool generic) {
     return attachment;
   }
   const std::string what = "attach XDP to " + target.name + (generic ? " in generic mode" : " in native mode");
-  if (const std::string foreign = describe_xdp(target.ifindex); !foreign.empty()) {
+  if (const std::string foreign = describe_xdp(target.ifindex); fd != -EPERM && !foreign.empty()) {
     return system_error(what + ": program " + foreign + " is there already and is left alone (use `ingress: tc`)", -fd);
   }
-  return system_error(what, -fd, disposition_of(-fd));
+  return kernel_error(what, -fd);
 }
 
 Result<Attachment> attach_tcx(int program, const Target& target, Direction direction) {
   Attachment attachment(Hook::tcx, direction, target);
   const int fd = create_tcx_link(program, target.ifindex, direction);
-  if (fd < 0) return system_error("attach TCX to " + target.name, errno, disposition_of(errno));
+  if (fd < 0) return kernel_error("attach TCX to " + target.name);
   attachment.link_ = Fd(fd);
   return attachment;
 }
@@ -138,16 +137,17 @@ Result<Attachment> attach_clsact(int program, const Target& target, Direction di
 }
 
 Result<Attachment> attach_tc(int program, const Target& target, Direction direction) {
-  if (has_tcx()) return attach_tcx(program, target, direction);
-  return attach_clsact(program, target, direction);
+  return has_tcx() == false ? attach_clsact(program, target, direction) : attach_tcx(program, target, direction);
 }
 
-bool has_tcx() noexcept {
+std::optional<bool> has_tcx() noexcept {
   // the kernel says EINVAL to an attach type that it does not know; loopback exists in every namespace
   bpf_attr attributes{};
   attributes.query.target_fd = 1;
   attributes.query.attach_type = kTcxIngress;
-  return bpf_system_call(BPF_PROG_QUERY, &attributes, sizeof attributes) == 0 || errno == ENODEV;
+  if (bpf_system_call(BPF_PROG_QUERY, &attributes, sizeof attributes) == 0 || errno == ENODEV) return true;
+  if (errno == EPERM) return std::nullopt;
+  return false;
 }
 
 }  // namespace fffa::ebpf

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,9 @@ namespace fffa::ebpf {
 
 enum class Hook : std::uint8_t { xdp_native, xdp_generic, tcx, clsact };
 std::string_view hook_name(Hook hook) noexcept;  // "xdp-native", ... "tcx", "clsact"
+
+// The programs that count packets.
+enum class Program : std::uint8_t { xdp_ingress, tc_ingress, tc_egress };
 
 // The interface to attach to.
 struct Target {
@@ -60,7 +64,7 @@ Result<Attachment> attach_tc(int program, const Target& target, Direction direct
 
 // The XDP program on an interface, whoever put it there: "`xdp_filter` (id 12, native mode)"; empty: none.
 std::string describe_xdp(std::uint32_t ifindex);
-// Whether the running kernel has TCX links (6.6). Needs CAP_NET_ADMIN, else false.
-bool has_tcx() noexcept;
+// Whether the running kernel has TCX links (6.6). Without CAP_NET_ADMIN it does not say: nullopt.
+std::optional<bool> has_tcx() noexcept;
 
 }  // namespace fffa::ebpf

@@ -13,6 +13,8 @@
 #include <cstring>
 #include <map>
 
+#include "privileges.h"
+
 namespace fffa::ebpf {
 namespace {
 
@@ -46,14 +48,14 @@ bpf_tc_opts make_options() {
 // dies.
 Result<Fd> claim(std::uint32_t ifindex, const std::string& name) {
   Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!fd) return system_error("open a socket");
+  if (!fd) return kernel_error("open a socket");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   const std::string text = "fffa/clsact/" + std::to_string(ifindex);
   std::memcpy(address.sun_path + 1, text.data(), text.size());
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length) == 0) return fd;
-  if (errno != EADDRINUSE) return system_error("claim the clsact filters of " + name);
+  if (errno != EADDRINUSE) return kernel_error("claim the clsact filters of " + name);
   return fail("attach to " + name +
               ": another running fffa holds its clsact filters (kernels from 6.6 on allow several)");
 }
@@ -111,15 +113,15 @@ Result<std::shared_ptr<Clsact>> Clsact::open(std::uint32_t ifindex, const std::s
   const int error = bpf_tc_hook_create(&hook);
   if (error == 0) {
     clsact->ours_ = true;
+  } else if (error == -ENOENT) {  // the kernel has no such qdisc
+    return system_error("make a clsact qdisc on " + name, ENOENT, Disposition::unavailable);
   } else if (error != -EEXIST) {
-    const auto disposition =
-        error == -EPERM || error == -EOPNOTSUPP || error == -ENOENT ? Disposition::unavailable : Disposition::fatal;
-    return system_error("make a clsact qdisc on " + name, -error, disposition);
+    return kernel_error("make a clsact qdisc on " + name, -error);
   } else {
     // what a killed fffa left behind is ours again, if nothing else is there
     bool leftover = false;
     for (auto direction : {Direction::ingress, Direction::egress}) {
-      if (!program_name(clsact->attached(direction)).starts_with(kProgramPrefix)) continue;
+      if (!program_name(clsact->attached(direction).value_or(0)).starts_with(kProgramPrefix)) continue;
       clsact->detach(direction);
       leftover = true;
     }
@@ -142,12 +144,11 @@ Result<std::uint32_t> Clsact::attach(int program, Direction direction) {
   const int error = bpf_tc_attach(&hook, &options);
   if (error == 0) return options.prog_id;
   if (error == -EEXIST) {
-    const std::uint32_t foreign = attached(direction);
+    const std::uint32_t foreign = attached(direction).value_or(0);
     return fail("attach to " + name_ + ": TC filter priority 1 handle 0xfffa is held by program `" +
                 program_name(foreign) + "` (id " + std::to_string(foreign) + "), which is left alone");
   }
-  const auto disposition = error == -EPERM || error == -EOPNOTSUPP ? Disposition::unavailable : Disposition::fatal;
-  return system_error("attach a TC filter to " + name_, -error, disposition);
+  return kernel_error("attach a TC filter to " + name_, -error);
 }
 
 void Clsact::detach(Direction direction) noexcept {
@@ -156,10 +157,12 @@ void Clsact::detach(Direction direction) noexcept {
   bpf_tc_detach(&hook, &options);
 }
 
-std::uint32_t Clsact::attached(Direction direction) const noexcept {
+std::optional<std::uint32_t> Clsact::attached(Direction direction) const noexcept {
   auto hook = make_hook(ifindex_, point_of(direction));
   auto options = make_options();
-  return bpf_tc_query(&hook, &options) == 0 ? options.prog_id : 0;
+  const int error = bpf_tc_query(&hook, &options);
+  if (error == -EMFILE || error == -ENFILE || error == -ENOMEM) return std::nullopt;
+  return error == 0 ? options.prog_id : 0;
 }
 
 bool Clsact::empty() const noexcept {

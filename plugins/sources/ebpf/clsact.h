@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "fd.h"
@@ -26,8 +27,8 @@ class Clsact {
   // Returns the attached program's id. Replaces our own leftover, and nothing else.
   Result<std::uint32_t> attach(int program, Direction direction);
   void detach(Direction direction) noexcept;
-  // The id of the program under our priority and handle; 0: none.
-  std::uint32_t attached(Direction direction) const noexcept;
+  // The id of the program under our priority and handle; 0: none; nullopt: for want of a descriptor it cannot be told.
+  std::optional<std::uint32_t> attached(Direction direction) const noexcept;
 
  private:
   Clsact(std::uint32_t ifindex, std::string name, Fd claim);

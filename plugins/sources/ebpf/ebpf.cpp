@@ -47,6 +47,7 @@ std::vector<Resource> Ebpf::resources(const Config& config) {
 }
 
 void Ebpf::check(const Config& config, Checker& checker) {
+  if (config.interfaces.empty()) checker.error("interfaces", "must not be empty: nothing could be captured");
   const auto has = [&](Direct hook) {
     return std::find(config.hooks.begin(), config.hooks.end(), hook) != config.hooks.end();
   };
@@ -62,9 +63,7 @@ Result<void> Ebpf::start() {
   if (!table) return table.error();
   table_ = std::move(*table);
   readout_ = std::make_unique<Readout>(config_, context_, *table_, ports_);
-  const Programs programs{table_->xdp_program(), table_->tc_program(Direction::ingress),
-                          table_->tc_program(Direction::egress)};
-  if (auto done = ports_.start(programs); !done) return done;
+  if (auto done = ports_.start([this](Program which) { return table_->program(which); }); !done) return done;
   return watch();
 }
 
@@ -164,15 +163,29 @@ Result<void> Ebpf::final_pass(Output& output) {
   return {};
 }
 
+std::string describe_hooks(const Link& link, const std::string& foreign_xdp, std::optional<bool> tcx) {
+  if (!link.ethernet) return "none (no Ethernet header)";
+  const std::string tc = !tcx ? "tcx or clsact" : *tcx ? "tcx" : "clsact";
+  std::string hooks = link.loopback ? tc + " ingress" : "xdp-native ingress, else " + tc;
+  if (!foreign_xdp.empty()) hooks = tc + " ingress (XDP is used by " + foreign_xdp + ")";
+  hooks += ", " + tc + " egress";
+  return tcx ? hooks : hooks + " (which of the two cannot be told without privileges)";
+}
+
 Probe Ebpf::probe() {
   Probe answer;
   answer.findings = examine();
+  const auto unknown = [&](const Error& error) {
+    answer.findings.push_back({Finding::Level::missing, "interfaces", error.message, {}});
+    return answer;
+  };
   auto netlink = RtNetlink::open(false);
-  if (!netlink) return answer;
+  if (!netlink) return unknown(netlink.error());
   const auto links = netlink->links();
+  if (!links) return unknown(links.error());
   const auto addresses = netlink->addresses();
-  if (!links || !addresses) return answer;
-  const std::string_view tc = has_tcx() ? "tcx" : "clsact";
+  if (!addresses) return unknown(addresses.error());
+  const auto tcx = has_tcx();
   for (const auto& link : *links) {
     InterfaceInfo info;
     info.name = link.name;
@@ -182,17 +195,7 @@ Probe Ebpf::probe() {
       if (address.ifindex != link.ifindex) continue;
       info.addresses += (info.addresses.empty() ? "" : ",") + to_string(address.address, address.family);
     }
-    const std::string foreign = describe_xdp(link.ifindex);
-    if (!link.ethernet) {
-      info.hooks = "none (no Ethernet header)";
-      answer.interfaces.push_back(std::move(info));
-      continue;
-    }
-    if (!foreign.empty())
-      info.hooks = std::string(tc) + " ingress (XDP is used by " + foreign + ")";
-    else
-      info.hooks = link.loopback ? std::string(tc) + " ingress" : "xdp-native ingress, else " + std::string(tc);
-    info.hooks += ", " + std::string(tc) + " egress";
+    info.hooks = describe_hooks(link, describe_xdp(link.ifindex), tcx);
     answer.interfaces.push_back(std::move(info));
   }
   return answer;

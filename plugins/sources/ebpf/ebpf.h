@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "config.h"
@@ -51,5 +53,8 @@ class Ebpf final : public Source {
   std::int64_t step_ = 0;   // the wall clock was set by this much, which a pass that begins from now on will cut off
   bool cuts_step_ = false;  // the pass under way does
 };
+
+// The hooks that an interface has, for people. `tcx`: as has_tcx() says.
+std::string describe_hooks(const Link& link, const std::string& foreign_xdp, std::optional<bool> tcx);
 
 }  // namespace fffa::ebpf

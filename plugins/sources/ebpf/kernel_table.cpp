@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <sys/mman.h>
 
 #include <algorithm>
@@ -30,6 +31,25 @@ __attribute__((format(printf, 2, 0))) int listen(libbpf_print_level level, const
   libbpf_said.assign(line.data());
   while (libbpf_said.ends_with('\n')) libbpf_said.pop_back();
   return length;
+}
+
+struct CloseObject {
+  void operator()(bpf_object* object) const noexcept { bpf_object__close(object); }
+};
+
+constexpr std::array<const char*, 3> kPrograms = {"fffa_xdp_ingress", "fffa_tc_ingress", "fffa_tc_egress"};
+
+// A program that the verifier refuses (EINVAL and others) wants a feature that this kernel does not have.
+Error load_failure(int error) {
+  const bool scarce = error == ENOMEM || error == EMFILE || error == ENFILE;
+  return system_error("load the kernel programs" + explain_load_failure(error) + " (" + libbpf_said + ")", error,
+                      scarce ? Disposition::fatal : Disposition::unavailable);
+}
+
+// Only the one called `name` is to be loaded.
+void choose_program(bpf_object* object, std::string_view name) {
+  bpf_program* program = nullptr;
+  bpf_object__for_each_program(program, object) bpf_program__set_autoload(program, bpf_program__name(program) == name);
 }
 
 void add(fffa_count& sum, const fffa_count& more) {
@@ -90,15 +110,14 @@ Result<void> KernelTable::configure(flow_bpf& skeleton, const TableOptions& opti
 
 Result<std::unique_ptr<KernelTable>> KernelTable::load(const TableOptions& options) {
   if (auto allowed = check_privileges(); !allowed) return allowed.error();
+  if (auto enough = check_descriptors(); !enough) return fail("load the kernel programs: " + enough.error().message);
   libbpf_set_print(listen);
   libbpf_said.clear();
   SkeletonPtr skeleton(flow_bpf__open());
   if (!skeleton) return system_error("open the kernel programs (" + libbpf_said + ")", errno, Disposition::unavailable);
   if (auto done = configure(*skeleton, options); !done) return done.error();
-  if (const int error = flow_bpf__load(skeleton.get()); error != 0) {
-    return system_error("load the kernel programs" + explain_load_failure(-error) + " (" + libbpf_said + ")", -error,
-                        Disposition::unavailable);
-  }
+  choose_program(skeleton->obj, "fffa_drain");
+  if (const int error = flow_bpf__load(skeleton.get()); error != 0) return load_failure(-error);
   std::unique_ptr<KernelTable> table(new KernelTable(std::move(skeleton), options));
   if (auto done = table->map_records(); !done) return done.error();
   if (auto done = table->open_ring(); !done) return done.error();
@@ -107,17 +126,42 @@ Result<std::unique_ptr<KernelTable>> KernelTable::load(const TableOptions& optio
 
 Result<void> KernelTable::map_records() {
   void* memory = ::mmap(nullptr, kRecordBytes, PROT_READ, MAP_SHARED, bpf_map__fd(skeleton_->maps.drain_records), 0);
-  if (memory == MAP_FAILED) return system_error("map the read-out records");
+  if (memory == MAP_FAILED) return kernel_error("map the read-out records");
   records_ = static_cast<const fffa_drain_record*>(memory);
   return {};
 }
 
-int KernelTable::xdp_program() const noexcept {
-  return bpf_program__fd(skeleton_->progs.fffa_xdp_ingress);
+Result<int> KernelTable::program(Program which) {
+  Fd& place = programs_[static_cast<std::size_t>(which)];
+  if (!place) {
+    auto loaded = load_program(kPrograms[static_cast<std::size_t>(which)]);
+    if (!loaded) return loaded.error();
+    place = std::move(*loaded);
+  }
+  return place.get();
 }
-int KernelTable::tc_program(Direction direction) const noexcept {
-  return bpf_program__fd(direction == Direction::ingress ? skeleton_->progs.fffa_tc_ingress
-                                                         : skeleton_->progs.fffa_tc_egress);
+
+// libbpf loads the programs of an object together: this one comes from an object of its own, with the table's maps.
+Result<Fd> KernelTable::load_program(const char* name) {
+  libbpf_set_print(listen);
+  libbpf_said.clear();
+  std::size_t size = 0;
+  const void* bytes = flow_bpf__elf_bytes(&size);
+  bpf_object_open_opts open{};
+  open.sz = sizeof open;
+  open.object_name = bpf_object__name(skeleton_->obj);  // the names of .bss and .rodata begin with it
+  const std::unique_ptr<bpf_object, CloseObject> object(bpf_object__open_mem(bytes, size, &open));
+  if (!object) return load_failure(errno);
+  choose_program(object.get(), name);
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object.get()) {
+    const int fd = bpf_object__find_map_fd_by_name(skeleton_->obj, bpf_map__name(map));
+    if (const int error = bpf_map__reuse_fd(map, fd); error != 0) return load_failure(-error);
+  }
+  if (const int error = bpf_object__load(object.get()); error != 0) return load_failure(-error);
+  Fd program(::fcntl(bpf_program__fd(bpf_object__find_program_by_name(object.get(), name)), F_DUPFD_CLOEXEC, 0));
+  if (!program) return system_error("keep a kernel program");
+  return program;
 }
 
 std::uint32_t KernelTable::entries_touched() const noexcept {
@@ -140,7 +184,7 @@ Result<KernelTable::Drained> KernelTable::drain(fffa_drain_request request, std:
   options.data_size_in = packet.size();
   options.repeat = 1;
   const int error = bpf_prog_test_run_opts(bpf_program__fd(skeleton_->progs.fffa_drain), &options);
-  if (error != 0) return system_error("run the read-out program", -error);
+  if (error != 0) return kernel_error("run the read-out program", -error);
   const fffa_drain_result result = skeleton_->bss->drain_result;
   return Drained{{records_, std::min<std::size_t>(result.records, FFFA_DRAIN_CHUNK)}, result};
 }
@@ -154,7 +198,7 @@ int KernelTable::on_event(void* context, void* data, std::size_t size) {
 
 Result<void> KernelTable::open_ring() {
   ring_.reset(ring_buffer__new(bpf_map__fd(skeleton_->maps.events), on_event, this, nullptr));
-  if (!ring_) return system_error("map the ring buffer");
+  if (!ring_) return kernel_error("map the ring buffer");
   return {};
 }
 

@@ -9,6 +9,8 @@
 #include <span>
 #include <vector>
 
+#include "attach.h"
+#include "fd.h"
 #include "fffa/record.h"
 #include "fffa/result.h"
 #include "fffa_bpf/types.h"
@@ -28,18 +30,19 @@ struct TableOptions {
   std::uint32_t filling() const noexcept { return entries / 8; }
 };
 
-// Loaded once, whatever the number of interfaces. Not thread-safe. Everything in the kernel goes when this goes:
-// nothing is pinned.
+// One, whatever the number of interfaces. Not thread-safe. Everything in the kernel goes when this goes: nothing is
+// pinned.
 class KernelTable {
  public:
-  // Errors are `unavailable`: they name what the kernel or the privileges lack.
+  // The table and what reads it out. Errors are `unavailable`: they name what the kernel or the privileges lack.
   static Result<std::unique_ptr<KernelTable>> load(const TableOptions& options);
   ~KernelTable();
   KernelTable(const KernelTable&) = delete;
   KernelTable& operator=(const KernelTable&) = delete;
 
-  int xdp_program() const noexcept;
-  int tc_program(Direction direction) const noexcept;
+  // The program's descriptor. Loads it when it is first asked for: the verifier takes its time over each, and few
+  // machines attach them all. Errors as above.
+  Result<int> program(Program which);
   std::uint32_t entries() const noexcept { return entries_; }
 
   // Entries from here on were never in use.
@@ -87,7 +90,10 @@ class KernelTable {
   bool read_place(std::uint32_t place, fffa_interface_counters& sum);
   static int on_event(void* context, void* data, std::size_t size);
 
+  Result<Fd> load_program(const char* name);
+
   SkeletonPtr skeleton_;
+  std::array<Fd, 3> programs_;  // by Program; none until it is asked for
   std::unique_ptr<ring_buffer, Ring> ring_;
   struct RingReader {
     const std::function<bool(const fffa_event&)>* take = nullptr;

@@ -33,8 +33,8 @@ bool Ports::wants(Direct hook) const {
   return std::find(config_.hooks.begin(), config_.hooks.end(), hook) != config_.hooks.end();
 }
 
-Result<void> Ports::start(const Programs& programs) {
-  programs_ = programs;
+Result<void> Ports::start(Programs programs) {
+  programs_ = std::move(programs);
   const bool routes =
       std::find(config_.interfaces.begin(), config_.interfaces.end(), "auto") != config_.interfaces.end();
   auto netlink = RtNetlink::open(routes);
@@ -115,18 +115,30 @@ void Ports::name(const Link& link) {
   names_[link.ifindex] = context_.texts().intern(link.name);
 }
 
+Result<Attachment> Ports::attach_at_xdp(const Target& target, bool generic) {
+  auto program = programs_(Program::xdp_ingress);
+  if (!program) return program.error();
+  return attach_xdp(*program, target, generic);
+}
+
+Result<Attachment> Ports::attach_at_tc(const Target& target, Direction direction) {
+  auto program = programs_(direction == Direction::ingress ? Program::tc_ingress : Program::tc_egress);
+  if (!program) return program.error();
+  return attach_tc(*program, target, direction);
+}
+
 Result<Attachment> Ports::attach_ingress(const Target& target) {
   switch (config_.ingress) {
-    case IngressHook::xdp_native: return attach_xdp(programs_.xdp, target, false);
-    case IngressHook::xdp_generic: return attach_xdp(programs_.xdp, target, true);
+    case IngressHook::xdp_native: return attach_at_xdp(target, false);
+    case IngressHook::xdp_generic: return attach_at_xdp(target, true);
     case IngressHook::tc:
-    case IngressHook::off: return attach_tc(programs_.tc_ingress, target, Direction::ingress);
+    case IngressHook::off: return attach_at_tc(target, Direction::ingress);
     case IngressHook::automatic: break;
   }
-  auto native = attach_xdp(programs_.xdp, target, false);
+  auto native = attach_at_xdp(target, false);
   if (native || native.error().system_errno == EPERM) return native;
   context_.log().info(native.error().message + "; capturing at TC instead");
-  return attach_tc(programs_.tc_ingress, target, Direction::ingress);
+  return attach_at_tc(target, Direction::ingress);
 }
 
 // Attaches what is not attached. What fails leaves the other direction as it is: taking native XDP off and on again at
@@ -144,7 +156,7 @@ Result<void> Ports::attach(Port& port) {
     }
   };
   if (!port.egress && wants(Direct::egress) && config_.egress != EgressHook::off)
-    take(port.egress, attach_tc(programs_.tc_egress, target, Direction::egress));
+    take(port.egress, attach_at_tc(target, Direction::egress));
   if (!port.ingress && wants(Direct::ingress) && config_.ingress != IngressHook::off)
     take(port.ingress, attach_ingress(target));
   show(port);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -19,12 +20,8 @@
 
 namespace fffa::ebpf {
 
-// Descriptors of the loaded programs.
-struct Programs {
-  int xdp = -1;
-  int tc_ingress = -1;
-  int tc_egress = -1;
-};
+// Gives a program's descriptor, loading it if need be.
+using Programs = std::function<Result<int>(Program)>;
 
 // One thread.
 class Ports {
@@ -33,7 +30,7 @@ class Ports {
 
   // Attaches to what is there and matches. An error if all of that failed; what does not exist yet is waited for, with
   // a warning.
-  Result<void> start(const Programs& programs);
+  Result<void> start(Programs programs);
   // Readable when follow() has something to do.
   int fd() const noexcept { return netlink_->fd(); }
   // Takes in what has changed since.
@@ -71,6 +68,8 @@ class Ports {
   void warn_about_framing();
   Result<void> attach(Port& port);
   Result<Attachment> attach_ingress(const Target& target);
+  Result<Attachment> attach_at_xdp(const Target& target, bool generic);
+  Result<Attachment> attach_at_tc(const Target& target, Direction direction);
   void attach_and_tell(Port& port);
   void show(const Port& port, bool gone = false);
   void tell(const Port& port);

@@ -2,6 +2,9 @@
 #include "privileges.h"
 
 #include <bpf/libbpf.h>
+#include <linux/capability.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -13,6 +16,7 @@
 #include <optional>
 
 #include "attach.h"
+#include "fd.h"
 
 namespace fffa::ebpf {
 namespace {
@@ -31,7 +35,8 @@ struct Kernel {
   std::string release;
   int version = 0;  // 6.1 is 601
 };
-constexpr int kOldest = 517;  // bpf_loop
+constexpr std::size_t kDescriptors = 20;  // that loading takes, with some to spare
+constexpr int kOldest = 517;              // bpf_loop
 constexpr int kTested = 601;
 
 Kernel running_kernel() {
@@ -43,13 +48,12 @@ Kernel running_kernel() {
   return {name.release, major * 100 + minor};
 }
 
+// Of this thread, by a call that needs no file descriptor.
 std::uint64_t effective_capabilities() {
-  std::ifstream status("/proc/self/status");
-  std::string line;
-  while (std::getline(status, line)) {
-    if (line.starts_with("CapEff:")) return std::strtoull(line.c_str() + 7, nullptr, 16);
-  }
-  return 0;
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  std::array<__user_cap_data_struct, 2> sets{};
+  if (::syscall(SYS_capget, &header, sets.data()) != 0) return 0;
+  return std::uint64_t{sets[1].effective} << 32 | sets[0].effective;
 }
 
 // "CAP_BPF, CAP_NET_ADMIN"; empty: nothing is missing.
@@ -110,8 +114,9 @@ Finding probe_finding(const char* what, int probed, const char* remedy) {
 }
 
 Finding tcx_finding(bool privileged) {
-  if (!privileged) return probe_finding("TC hooks", -EPERM, "");
-  if (has_tcx()) return {Finding::Level::ok, "TC hooks", "TCX links", {}};
+  const auto tcx = privileged ? has_tcx() : std::nullopt;
+  if (!tcx) return probe_finding("TC hooks", -EPERM, "");
+  if (*tcx) return {Finding::Level::ok, "TC hooks", "TCX links", {}};
   return {Finding::Level::degraded, "TC hooks", "clsact filters (no TCX before kernel 6.6)",
           "nothing to do: a filter that outlives a killed fffa is replaced by the next start"};
 }
@@ -149,6 +154,21 @@ Result<void> check_privileges() {
   return unavailable("cannot capture: " + problems + " (`fffa doctor` shows the whole table)");
 }
 
+Result<void> check_descriptors() {
+  std::array<Fd, kDescriptors> spare;
+  for (auto& fd : spare) {
+    fd = Fd(::eventfd(0, EFD_CLOEXEC));
+    if (!fd)
+      return system_error("fewer than " + std::to_string(kDescriptors) + " file descriptors are left (`ulimit -n`)");
+  }
+  return {};
+}
+
+Error kernel_error(std::string_view what, int error) {
+  const bool forbidden = error == EPERM || error == EACCES || error == EOPNOTSUPP;
+  return system_error(what, error, forbidden ? Disposition::unavailable : Disposition::fatal);
+}
+
 std::string explain_load_failure(int error) {
   if (error == EPERM)
     return ", not permitted in spite of the capabilities: a user namespace, a seccomp profile or an LSM may forbid "
@@ -161,6 +181,10 @@ std::vector<Finding> examine() {
   const std::string missing = missing_capabilities();
   libbpf_set_print(nullptr);
   std::vector<Finding> findings = {kernel_finding(), capability_finding(missing)};
+  if (auto enough = check_descriptors(); !enough) {  // what follows would look as if the kernel did not have it
+    findings.push_back({Finding::Level::missing, "file descriptors", enough.error().message, "raise the limit"});
+    return findings;
+  }
   const auto probed = [&](auto probe) { return missing.empty() ? probe() : -EPERM; };
   findings.push_back(probe_finding("XDP", probed([] { return libbpf_probe_bpf_prog_type(BPF_PROG_TYPE_XDP, nullptr); }),
                                    "use `ingress: tc`, or a kernel built with CONFIG_BPF_SYSCALL=y"));

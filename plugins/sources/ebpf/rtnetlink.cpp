@@ -13,6 +13,8 @@
 #include <cstring>
 #include <optional>
 
+#include "privileges.h"
+
 namespace fffa::ebpf {
 namespace {
 
@@ -22,12 +24,12 @@ constexpr int kEventBuffer = 1 << 20;
 
 Result<Fd> open_socket(int flags, std::uint32_t groups) {
   Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE));
-  if (!fd) return system_error("open a netlink socket");
+  if (!fd) return kernel_error("open a netlink socket");
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
   address.nl_groups = groups;
   if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    return system_error("bind a netlink socket");
+    return kernel_error("bind a netlink socket");
   }
   return fd;
 }
@@ -181,13 +183,13 @@ Result<bool> RtNetlink::dump_once(int type, int family, Visit visit) {
   request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
   request.header.nlmsg_seq = ++sequence_;
   request.message.rtgen_family = static_cast<unsigned char>(family);
-  if (::send(requests_.get(), &request, request.header.nlmsg_len, 0) < 0) return system_error("ask netlink for a list");
+  if (::send(requests_.get(), &request, request.header.nlmsg_len, 0) < 0) return kernel_error("ask netlink for a list");
   alignas(nlmsghdr) std::array<char, kBufferSize> buffer;
   bool consistent = true;
   for (;;) {
     const ssize_t got = ::recv(requests_.get(), buffer.data(), buffer.size(), 0);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return system_error("read a list from netlink");
+    if (got < 0) return kernel_error("read a list from netlink");
     auto left = static_cast<unsigned>(got);
     for (auto* header = reinterpret_cast<nlmsghdr*>(buffer.data()); NLMSG_OK(header, left);
          header = NLMSG_NEXT(header, left)) {
@@ -195,7 +197,7 @@ Result<bool> RtNetlink::dump_once(int type, int family, Visit visit) {
       if ((header->nlmsg_flags & NLM_F_DUMP_INTR) != 0) consistent = false;
       if (header->nlmsg_type == NLMSG_DONE) return consistent;
       if (header->nlmsg_type == NLMSG_ERROR) {
-        return system_error("list over netlink", -static_cast<const nlmsgerr*>(NLMSG_DATA(header))->error);
+        return kernel_error("list over netlink", -static_cast<const nlmsgerr*>(NLMSG_DATA(header))->error);
       }
       visit(*header);
     }

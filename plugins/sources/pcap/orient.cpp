@@ -93,18 +93,11 @@ bool higher(const fffa_addr& a, std::uint16_t port, const fffa_addr& b, std::uin
   return port > other_port;
 }
 
-Path::Kind kind_of(const fffa_packet& p, bool inner_reverse) {
-  if (p.key.encap == FFFA_ENCAP_NONE) return Path::undirected;
-  const bool outer_reverse = higher(p.outer.src, 0, p.outer.dst, 0);
-  if (p.outer.gwlb != 0) return outer_reverse ? Path::gwlb_reverse : Path::gwlb;
-  return outer_reverse != inner_reverse ? Path::overlay_reverse : Path::overlay;
-}
-
 }  // namespace
 
 std::size_t PathHash::operator()(const Path& path) const noexcept {
   std::uint64_t hash = (std::uint64_t{path.interface} << 32 | path.ifindex) * 0x9e3779b97f4a7c15ull;
-  hash ^= std::uint64_t{path.vlans} << 24 ^ std::uint64_t{path.inner_vlan} << 8 ^ path.kind;
+  hash ^= std::uint64_t{path.vlans} << 24 ^ std::uint64_t{path.inner_vlan} << 8 ^ static_cast<unsigned>(path.way) << 4 ^ path.kind;
   hash ^= hash >> 29;
   return hash * 0xbf58476d1ce4e5b9ull >> 16;
 }
@@ -130,6 +123,27 @@ std::uint32_t Paths::look_up(const Path& path) {
   last_ = path;
   last_number_ = number;
   return number;
+}
+
+std::size_t GatewayPaths::PairHash::operator()(const Pair& pair) const noexcept {
+  std::uint64_t hash = 0;
+  for (const auto* end : {&pair.low, &pair.high}) {
+    for (const std::uint64_t word : end->words) hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+  }
+  return hash >> 16;
+}
+bool GatewayPaths::PairEqual::operator()(const Pair& a, const Pair& b) const noexcept {
+  return std::memcmp(&a, &b, sizeof a) == 0;
+}
+
+Way GatewayPaths::way_of(const fffa_outer& outer, bool reverse) {
+  const Pair pair = reverse ? Pair{outer.dst, outer.src} : Pair{outer.src, outer.dst};
+  auto found = first_.find(pair);
+  if (found == first_.end()) {
+    if (first_.size() >= kMax) return Way::unknown;
+    found = first_.emplace(pair, reverse).first;
+  }
+  return found->second == reverse ? Way::in : Way::out;
 }
 
 Framed frame_of(const Packet& packet, std::uint16_t link_type, std::uint32_t tunnels) {
@@ -158,6 +172,27 @@ Framed frame_of(const Packet& packet, std::uint16_t link_type, std::uint32_t tun
   return framed;
 }
 
+// The direction is not known: the ends of the key in order, and the kind of path.
+void Orienter::set_undirected(fffa_packet& packet, Path& path) {
+  fffa_flow_key& key = packet.key;
+  const bool reverse = higher(key.remote_addr, key.remote_port, key.local_addr, key.local_port);
+  if (reverse) {
+    std::swap(key.remote_addr, key.local_addr);
+    std::swap(key.remote_port, key.local_port);
+    packet.direction = FFFA_EGRESS;
+  }
+  path.kind = Path::undirected;
+  if (key.encap == FFFA_ENCAP_NONE) return;
+  const fffa_outer& outer = packet.outer;
+  const bool outer_reverse = higher(outer.src, 0, outer.dst, 0);
+  if (outer.gwlb == 0) {
+    path.kind = outer_reverse != reverse ? Path::overlay_reverse : Path::overlay;
+    return;
+  }
+  path.kind = outer_reverse ? Path::gwlb_reverse : Path::gwlb;
+  path.way = gateways_.way_of(outer, outer_reverse);
+}
+
 int Orienter::operator()(const Packet& packet, std::uint16_t link_type, fffa_packet& out, Framed& framed) {
   framed = frame_of(packet, link_type, tunnels_);
   if (!framed.readable) return framed.reason;
@@ -175,16 +210,7 @@ int Orienter::operator()(const Packet& packet, std::uint16_t link_type, fffa_pac
   path.ifindex = framed.ifindex;
   if (fffa_unlikely(out.vlan != 0)) path.vlans = vlan_stack(framed.frame);
   if (fffa_unlikely(out.key.encap != 0)) path.inner_vlan = inner_vlan(framed.frame, out);
-  if (framed.way == Way::unknown) {
-    fffa_flow_key& key = out.key;
-    const bool reverse = higher(key.remote_addr, key.remote_port, key.local_addr, key.local_port);
-    if (reverse) {
-      std::swap(key.remote_addr, key.local_addr);
-      std::swap(key.remote_port, key.local_port);
-      out.direction = FFFA_EGRESS;
-    }
-    path.kind = kind_of(out, reverse);
-  }
+  if (framed.way == Way::unknown) set_undirected(out, path);
   out.key.ifindex = paths_.number_of(path);
   out.time_ns = static_cast<__u64>(packet.time);
   return FFFA_OK;

@@ -8,7 +8,8 @@
 // Path. The same connection on two paths is two entries: else every copy would look like a retransmission. A path is
 // the capture's interface, the VLAN tags, whether the direction is known, and, if it is not, of an encapsulated packet
 //   (a) from a Gateway Load Balancer: the outer direction. Each carries both inner directions, and what comes back from
-//       the appliance goes the other way;
+//       the appliance goes the other way. An appliance begins nothing, so the outer direction that was seen first is the
+//       one towards it: that of the path's records is ingress, of the other's egress;
 //   (b) else: whether inner and outer packet go the same way. So A -> B over X -> Y and the answers over Y -> X are one
 //       path, and A -> B over Y -> X is another.
 // Paths have numbers, which stand in the engine's key in place of an interface's index.
@@ -29,6 +30,7 @@ struct Path {
   std::uint32_t vlans = 0;      // outer tags: two ids of 16 bits, each with FFFA_VLAN_PRESENT
   std::uint16_t inner_vlan = 0;
   enum Kind : std::uint8_t { directed, undirected, overlay, overlay_reverse, gwlb, gwlb_reverse } kind = directed;
+  Way way = Way::unknown;  // of all its packets, where it goes by who began
   friend bool operator==(const Path&, const Path&) = default;
 };
 struct PathHash {
@@ -71,6 +73,27 @@ struct Framed {
 // header (never of what it carries) are overwritten.
 Framed frame_of(const Packet& packet, std::uint16_t link_type, std::uint32_t tunnels);
 
+// Which of two outer directions a Gateway Load Balancer's packets were first seen in. Bounded: of further pairs of
+// addresses nothing is known (nobody has as many but forgers).
+class GatewayPaths {
+ public:
+  static constexpr std::size_t kMax = 65536;
+  // `reverse`: from the higher to the lower address.
+  Way way_of(const fffa_outer& outer, bool reverse);
+
+ private:
+  struct Pair {
+    fffa_addr low, high;
+  };
+  struct PairHash {
+    std::size_t operator()(const Pair& pair) const noexcept;
+  };
+  struct PairEqual {
+    bool operator()(const Pair& a, const Pair& b) const noexcept;
+  };
+  std::unordered_map<Pair, bool, PairHash, PairEqual> first_;  // whether it was the reverse one
+};
+
 class Orienter {
  public:
   explicit Orienter(std::uint32_t tunnels) : tunnels_(tunnels) {}
@@ -82,8 +105,11 @@ class Orienter {
   const Paths& paths() const noexcept { return paths_; }
 
  private:
+  void set_undirected(fffa_packet& packet, Path& path);
+
   std::uint32_t tunnels_;
   Paths paths_;
+  GatewayPaths gateways_;
 };
 
 }  // namespace fffa::pcap

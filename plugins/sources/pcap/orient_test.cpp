@@ -125,6 +125,10 @@ TEST_F(Orient, AGatewayLoadBalancersPathsGoByTheOuterDirection) {
   const auto returned = see(tunnel("192.0.2.2", "192.0.2.1", kLow, kHigh, options));
   EXPECT_FALSE(one_entry(there, returned));
   EXPECT_TRUE(one_entry(returned, see(tunnel("192.0.2.2", "192.0.2.1", kHigh, kLow, options))));
+  EXPECT_EQ(orienter_.paths()[there.path()].way, Way::in) << "an appliance begins nothing";
+  EXPECT_EQ(orienter_.paths()[returned.path()].way, Way::out);
+  const auto other = see(tunnel("192.0.2.9", "192.0.2.2", kLow, kHigh, options));
+  EXPECT_EQ(orienter_.paths()[other.path()].way, Way::in) << "of another load balancer's node, with a higher address";
 }
 
 TEST_F(Orient, WithKnownDirectionAnAppliancesCopiesAreApartAsInTheKernel) {

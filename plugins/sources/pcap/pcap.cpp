@@ -27,6 +27,13 @@ std::uint32_t opened(const Config& config) {
   return std::find(tunnels.begin(), tunnels.end(), Tunnel::geneve) != tunnels.end() ? FFFA_OPEN_GENEVE : 0;
 }
 
+// Of every record of the path; none: the packets have theirs.
+std::optional<Direction> direction_of(const Path& path) {
+  if (path.kind == Path::directed) return std::nullopt;
+  if (path.way == Way::unknown) return Direction::unknown;
+  return path.way == Way::in ? Direction::ingress : Direction::egress;
+}
+
 bool readable(int fd) {
   pollfd entry{fd, POLLIN, 0};
   return ::poll(&entry, 1, 0) != 0;
@@ -181,7 +188,7 @@ const engine::Origin& Pcap::origin_of(std::uint32_t path) {
   while (origins_.size() < path) {
     const Path& known = orient_.paths()[static_cast<std::uint32_t>(origins_.size() + 1)];
     const Text interface = statuses_[status_of(known.interface)].interface;
-    origins_.push_back({context_.host(), interface, known.ifindex, known.kind == Path::directed});
+    origins_.push_back({context_.host(), interface, known.ifindex, direction_of(known)});
   }
   return origins_[path - 1];
 }

@@ -213,10 +213,8 @@ TEST_F(PcapSource, ManyRecordsComeInSeveralBatchesWithOneNewWatermark) {
   }
   ASSERT_TRUE(run(file(made.bytes)).ok());
   ASSERT_GT(batches_.size(), 2u);
+  for (std::size_t i = 0; i + 1 < batches_.size(); ++i) EXPECT_EQ(batches_[i].watermark, 0);
   EXPECT_EQ(batches_.back().watermark, 10 * kSecond + 9999 * 1000);
-  batches_.pop_back();
-  for (const auto& batch : batches_) EXPECT_EQ(batch.watermark, 0);
-  expect_balance();
 }
 
 TEST_F(PcapSource, RealtimeKeepsThePausesAndStopsAtOnce) {

@@ -36,9 +36,8 @@ void rebase(fffa_flow& flow, std::uint64_t time) {
   const std::uint32_t tick = fffa_tick(time);
   flow.syn_ns = std::min<std::uint64_t>(flow.syn_ns, time);
   for (auto& half : flow.half) {
-    half.probe_end = 0;
     half.last_ns = std::min<std::uint64_t>(half.last_ns, time);
-    half.seen = static_cast<std::uint16_t>(half.seen & ~FFFA_SEEN_INTERVAL);
+    half.seen = static_cast<std::uint16_t>(half.seen & ~(FFFA_SEEN_INTERVAL | FFFA_SEEN_RTT));
     half.sent_tick = tick;
     half.third_dup_tick = tick;
     for (auto& hole : half.holes) hole.opened = tick;

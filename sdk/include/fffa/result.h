@@ -19,6 +19,8 @@ enum class Disposition : std::uint8_t {
   fatal,        // the stage cannot go on: it is stopped and rebuilt by the runtime, or ends the run
   unavailable,  // this machine does not allow it: a privilege or a kernel feature is missing. A source that cannot
                 // start so ends the run with exit code 3
+  gone,  // a sink's other end has left for good, as the reader of a pipe: the batch and all that follow are lost,
+         // the sink is closed and not rebuilt. A run whose sinks are all gone ends
 };
 
 // One error for its reader: operation, object and cause are in `message` ("open /x/y: Permission denied").
@@ -83,6 +85,7 @@ Error retry(std::string_view what);
 Error reject(std::string_view what);
 Error fail(std::string_view what);
 Error unavailable(std::string_view what);
+Error gone(std::string_view what);
 // fail() with the text of `error_number` appended: "open /x/y: No space left on device".
 Error system_error(std::string_view what, int error_number = errno, Disposition disposition = Disposition::fatal);
 

@@ -122,7 +122,7 @@ class Sink : public Stage {
  public:
   // Takes the whole batch or none of it. Runs on a thread of the sink's own: it may block. Success completes the batch
   // as delivered. retry(...): the same batch comes again after a pause that grows from 0.1 s to 10 s. reject(...):
-  // `on_reject` decides. fail(...): fatal.
+  // `on_reject` decides. fail(...): fatal. gone(...): nobody will ever take anything again, nothing more is written.
   virtual Result<void> write(const Batch& batch) = 0;
   // After the last batch, or before a rebuild: make durable what was written. Called once.
   virtual Result<void> close() { return {}; }

@@ -128,6 +128,7 @@ enum class SinkFault {
   leaks_descriptor,
   exits,
   rejects,
+  leaves,
   overruns
 };
 
@@ -142,6 +143,7 @@ class FaultySink final : public Sink {
     if (Fault == SinkFault::crashes_on_empty && batch.empty()) std::abort();
     if (Fault == SinkFault::exits) _exit(0);
     if (Fault == SinkFault::rejects && batch.size() > 20) return reject("too many records");
+    if (Fault == SinkFault::leaves && !batch.empty()) return gone("write to the pipe");
     return {};
   }
   Result<void> close() override {
@@ -231,6 +233,7 @@ FFFA_STAGES(
     stage_type<FaultySink<SinkFault::leaks_descriptor>, Config>("descriptor_sink", "leaves a descriptor"),
     stage_type<FaultySink<SinkFault::exits>, Config>("exiting_sink", "ends the process"),
     stage_type<FaultySink<SinkFault::rejects>, Config>("rejecting_sink", "does not take what it should"),
+    stage_type<FaultySink<SinkFault::leaves>, Config>("leaving_sink", "says that nobody is there"),
     stage_type<FaultyAsyncSink<AsyncFault::none>, Config>("good_async_sink", "does right"),
     stage_type<FaultyAsyncSink<AsyncFault::untold>, Config>("untold_async_sink", "drops its completions"),
     stage_type<FaultyAsyncSink<AsyncFault::never>, Config>("never_async_sink", "never completes"),

@@ -201,6 +201,8 @@ std::string write_one(Harness& harness, const Batch& batch) {
   for (int i = 0; i < 5; ++i) {
     result = harness.write(batch);
     if (result.ok()) return {};
+    if (result.error().disposition == Disposition::gone)
+      return "its other end is gone, run it against something that takes batches: " + result.error().message;
     if (result.error().disposition != Disposition::retry) break;
     harness.advance(10s);
   }

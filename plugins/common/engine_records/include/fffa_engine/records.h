@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -16,7 +17,8 @@ struct Origin {
   Text host{};
   Text interface {};
   std::uint32_t ifindex = 0;
-  bool direction_known = true;  // false: "remote" and "local" only tell the two ends apart
+  // Of every record, where "remote" and "local" only tell the two ends apart; none: that of the record's side.
+  std::optional<Direction> direction{};
 };
 
 // Appends one record for each direction of `entry` that has packets: none, one or two. `offset`: Unix time less the
