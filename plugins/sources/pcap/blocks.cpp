@@ -26,8 +26,7 @@ constexpr std::uint32_t kByteOrder = 0x1a2b3c4d;
 constexpr std::size_t kHeader = 8;   // type and length
 constexpr std::size_t kTrailer = 4;  // the length once more
 constexpr std::size_t kKept =
-    Window::kSize / 2;                         // of a block, the bytes that are looked at; the others are passed over
-constexpr std::size_t kMaxInterfaces = 65536;  // of a section, and of all
+    Window::kSize / 2;  // of a block, the bytes that are looked at; the others are passed over
 constexpr std::size_t kMaxName = 255;
 constexpr std::uint8_t kMicroseconds = 6;  // if_tsresol where it is not told
 
@@ -112,6 +111,7 @@ Reader::Step Reader::begin_section(const Block& found) {
   if (const auto major = u16(window_.at() + 12); major != 1)
     return damaged(block.offset, "version " + std::to_string(major) + " of pcapng is not known");
   section_.clear();
+  named_.clear();
   return end_block(block);
 }
 
@@ -132,7 +132,9 @@ Reader::Step Reader::add_interface(const Block& block, std::size_t kept) {
       name.erase(std::min(name.find('\0'), name.size()));
     }
   });
-  local.interface = intern(u16(at + 8), name, section_.size());
+  const std::uint16_t link_type = u16(at + 8);
+  const auto number = static_cast<std::uint16_t>(section_.size());
+  local.interface = intern(link_type, name, name.empty() ? number : named_[{name, link_type}]++);
   if (local.interface >= kMaxInterfaces) return damaged(block.offset, "too many interfaces");
   section_.push_back(local);
   return end_block(block);

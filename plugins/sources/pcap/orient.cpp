@@ -98,7 +98,8 @@ bool higher(const fffa_addr& a, std::uint16_t port, const fffa_addr& b, std::uin
 
 std::size_t PathHash::operator()(const Path& path) const noexcept {
   std::uint64_t hash = (std::uint64_t{path.interface} << 32 | path.ifindex) * 0x9e3779b97f4a7c15ull;
-  hash ^= std::uint64_t{path.vlans} << 24 ^ std::uint64_t{path.inner_vlan} << 8 ^ static_cast<unsigned>(path.way) << 4 ^ path.kind;
+  hash ^= std::uint64_t{path.vlans} << 24 ^ std::uint64_t{path.inner_vlan} << 8 ^ static_cast<unsigned>(path.way) << 4 ^
+          path.kind;
   hash ^= hash >> 29;
   return hash * 0xbf58476d1ce4e5b9ull >> 16;
 }

@@ -8,8 +8,8 @@
 // Path. The same connection on two paths is two entries: else every copy would look like a retransmission. A path is
 // the capture's interface, the VLAN tags, whether the direction is known, and, if it is not, of an encapsulated packet
 //   (a) from a Gateway Load Balancer: the outer direction. Each carries both inner directions, and what comes back from
-//       the appliance goes the other way. An appliance begins nothing, so the outer direction that was seen first is the
-//       one towards it: that of the path's records is ingress, of the other's egress;
+//       the appliance goes the other way. An appliance begins nothing, so the outer direction that was seen first is
+//       the one towards it: that of the path's records is ingress, of the other's egress;
 //   (b) else: whether inner and outer packet go the same way. So A -> B over X -> Y and the answers over Y -> X are one
 //       path, and A -> B over Y -> X is another.
 // A datagram's fragments go the way of the wire: so they find its ports before the two ends are put in order.

@@ -8,7 +8,6 @@ namespace fffa::pcap {
 namespace {
 
 constexpr std::uint32_t kSectionHeader = 0x0a0d0d0a;  // the same in either byte order
-constexpr std::size_t kMaxInterfaces = 65536;
 
 }  // namespace
 
@@ -43,13 +42,14 @@ Reader::Step Reader::short_end(std::uint64_t offset, std::uint64_t wanted) {
   return Step::end;
 }
 
-std::uint32_t Reader::intern(std::uint16_t link_type, const std::string& name, std::size_t number) {
-  const std::uint32_t which = name.empty() ? static_cast<std::uint32_t>(number & 0xffff) : 0;
+std::uint32_t Reader::intern(std::uint16_t link_type, const std::string& name, std::uint16_t number) {
+  const std::pair key{name, std::uint32_t{number} << 16 | link_type};
+  if (const auto found = known_.find(key); found != known_.end()) return found->second;
   const auto place = static_cast<std::uint32_t>(interfaces_.size());
   if (place >= kMaxInterfaces) return place;
-  const auto [found, added] = known_.try_emplace({name, which << 16 | link_type}, place);
-  if (added) interfaces_.push_back({link_type, name});
-  return found->second;
+  known_.emplace(key, place);
+  interfaces_.push_back({link_type, name});
+  return place;
 }
 
 Result<void> Reader::open() {

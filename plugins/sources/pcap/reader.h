@@ -35,8 +35,8 @@ enum LinkType : std::uint16_t {
   kLinkSll2 = 276,
 };
 
-// An interface of the capture. Those of several sections are one if they have the same name (or, without names, the
-// same number) and link type.
+// An interface of the capture. Those of several sections are one if they have the same name (of several with the same
+// name, the same turn; without names, the same number) and link type.
 struct CaptureInterface {
   std::uint16_t link_type = 0;
   std::string name;  // empty: not told
@@ -51,7 +51,8 @@ struct Packet {
   Way way = Way::unknown;
 };
 
-inline constexpr TimeNs kEarliest = 1;  // 0 means "not set" in records
+inline constexpr std::size_t kMaxInterfaces = 4096;  // of a section, and in all; a file with more is an error
+inline constexpr TimeNs kEarliest = 1;               // 0 means "not set" in records
 inline constexpr TimeNs kLatest = TimeNs{1} << 62;
 
 class Reader {
@@ -106,7 +107,7 @@ class Reader {
   Way way_of(const std::uint8_t* options, const std::uint8_t* end, std::uint16_t flags_code) const;
   TimeNs time_of(const Local& local, std::uint64_t units) const;
 
-  std::uint32_t intern(std::uint16_t link_type, const std::string& name, std::size_t number);
+  std::uint32_t intern(std::uint16_t link_type, const std::string& name, std::uint16_t number);
   Step short_end(std::uint64_t offset, std::uint64_t wanted);
   Step damaged(std::uint64_t offset, const std::string& what);
   std::uint16_t u16(const std::uint8_t* at) const noexcept;
@@ -124,6 +125,7 @@ class Reader {
 
   // pcapng
   std::vector<Local> section_;
+  std::map<std::pair<std::string, std::uint16_t>, std::uint16_t> named_;  // in this section, by name and link type
   bool owes_ = false;             // the last packet's block has not been passed over yet
   Block last_{};                  // that block
   TimeNs last_time_ = kEarliest;  // for packets without a time

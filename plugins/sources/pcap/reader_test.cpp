@@ -101,6 +101,23 @@ TEST(Reader, SectionsOfEitherOrderAndInterfacesOfManyKinds) {
   EXPECT_EQ(read.packets[2].time, 3'000'000'000);
 }
 
+TEST(Reader, InterfacesOfOneNameInOneSectionAreApart) {
+  BlockFile file;
+  file.interface(1, "eth0")
+      .interface(1, "eth0")
+      .packet(1, 1, kData)
+      .section(false)
+      .interface(1, "eth0")
+      .interface(1, "eth0");
+  file.packet(0, 1, kData).packet(1, 1, kData);
+  const auto read = read_all(file.bytes);
+  ASSERT_EQ(read.packets.size(), 3u) << read.error;
+  EXPECT_EQ(read.interfaces.size(), 2u);
+  EXPECT_EQ(read.packets[0].interface, 1u);
+  EXPECT_EQ(read.packets[1].interface, 0u);
+  EXPECT_EQ(read.packets[2].interface, 1u);
+}
+
 struct TimeCase {
   const char* name;
   Bytes options;  // of the interface
@@ -241,6 +258,19 @@ std::vector<HostileCase> block_cases() {
       {"option longer than the block, padded", BlockFile().interface(1, {}, {2, 0, 0xff, 0xff, 'x', 0, 0, 0}).bytes, 0,
        "", ""},
   };
+}
+
+TEST(Reader, InterfacesAreBounded) {
+  for (const bool sections : {false, true}) {
+    BlockFile file;
+    for (std::size_t i = 0; i <= kMaxInterfaces; ++i) {
+      if (sections) file.section(false);
+      file.interface(1, "if" + std::to_string(i));
+    }
+    const auto read = read_all(file.bytes);
+    EXPECT_EQ(read.interfaces.size(), kMaxInterfaces);
+    EXPECT_THAT(read.error, HasSubstr("too many interfaces"));
+  }
 }
 
 TEST(Reader, HostileInput) {
