@@ -60,6 +60,9 @@ FFFA_INLINE long fffa_read_option_at(struct fffa_options *o)
 	__u32 at = o->at;
 	FFFA_FORGET(at);
 	if (at + 4 > o->length || at > 252) return 1;
+	/* the bound once more, where a copy that was spilled before the comparison cannot lack it */
+	FFFA_OPAQUE(at);
+	at &= 0xff;
 	const __u8 *option = o->begin + at;
 	o->at = o->length + 1;
 	if (option + 4 > o->end) return 1;
