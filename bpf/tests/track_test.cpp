@@ -217,6 +217,19 @@ TEST(Track, fast_retransmission_after_duplicate_acks) {
   EXPECT_EQ(c.slot(client).out_of_order, 0u);
 }
 
+TEST(Track, no_round_trip_is_longer_than_its_clock) {
+  Connection c;  // 32 bits of 8 ns come round after 34.4 s
+  c.handshake().data(client, 1001, 100);
+  c.after(33'000 * ms).from(client, {.flags = ack, .seq = 1101, .ack_number = 5001});
+  c.after(1400 * ms).acks(server, 1101);
+  EXPECT_EQ(c.slot(client).rtt_samples, 1u) << "the handshake's";
+  Connection d;
+  d.handshake().data(client, 1001, 100).after(ms).acks(server, 1001).data(client, 1101, 100);
+  for (int i = 0; i < 5; ++i) d.after(7000 * ms).from(client, {.flags = ack, .seq = 1201, .ack_number = 5001});
+  d.acks(server, 1101);
+  EXPECT_EQ(d.slot(client).rtt_samples, 1u);
+}
+
 TEST(Track, a_super_packet_sent_again_is_as_many_segments_as_it_stands_for) {
   Connection c;
   c.handshake().from(server, {.flags = ack, .seq = 5001, .ack_number = 1001, .payload = 10500, .packets = 8});
@@ -226,6 +239,11 @@ TEST(Track, a_super_packet_sent_again_is_as_many_segments_as_it_stands_for) {
   c.from(server, {.flags = ack, .seq = 12501, .ack_number = 1001, .payload = 4500, .packets = 3});
   EXPECT_EQ(c.retransmissions(server), 6u);
   EXPECT_EQ(c.half(server).next_seq, 17001u);
+  // the last one is short: ten of 1448 bytes and one of 104, five of them old
+  Connection d;
+  d.handshake().from(server, {.flags = ack, .seq = 5001, .ack_number = 1001, .payload = 7240, .packets = 5});
+  d.from(server, {.flags = ack, .seq = 5001, .ack_number = 1001, .payload = 14584, .packets = 11});
+  EXPECT_EQ(d.retransmissions(server), 5u);
 }
 
 TEST(Track, after_a_timeout_the_rest_is_sent_again_without_another_silence) {
@@ -393,6 +411,17 @@ TEST(Track, simultaneous_open) {
   EXPECT_EQ(c.flow().handshake_us, 10000u);
   EXPECT_TRUE(c.half(client).seen & FFFA_SEEN_INITIATOR);
   EXPECT_FALSE(c.half(server).seen & FFFA_SEEN_INITIATOR);
+}
+
+TEST(Track, simultaneous_open_after_a_repeated_syn) {
+  Connection c;
+  c.from(client, {.flags = syn, .seq = 1000}).after(1030 * ms).from(client, {.flags = syn, .seq = 1000});
+  c.from(server, {.flags = syn, .seq = 5000}).after(5 * ms);
+  c.from(client, {.flags = syn | ack, .seq = 1000, .ack_number = 5001})
+      .from(server, {.flags = syn | ack, .seq = 5000, .ack_number = 1001});
+  c.after(5 * ms).acks(client, 5001);
+  EXPECT_EQ(c.flow().handshake_us, 1040000u);
+  EXPECT_TRUE(c.half(client).seen & FFFA_SEEN_INITIATOR);
 }
 
 TEST(Track, not_tcp_only_counts) {

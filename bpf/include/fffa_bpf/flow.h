@@ -122,7 +122,7 @@ struct fffa_half {
 	__u32 rtt_min;
 	__u32 third_dup_tick; /* when this direction's third duplicate ACK in a row was seen */
 	__u16 last_window;    /* raw */
-	__u16 last_sack;      /* digest of the last packet's SACK blocks */
+	__u16 last_sack;      /* digest of the last pure ACK's first SACK block */
 	__u16 seen;           /* enum fffa_seen */
 	__u8 dup_run;         /* duplicate ACKs in a row, at most 255 */
 	__u8 scale;           /* low nibble: shift in force; high: shift offered, 15 if none */

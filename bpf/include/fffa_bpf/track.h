@@ -75,7 +75,7 @@ FFFA_INLINE int fffa_track_syn(struct fffa_flow *f, const struct fffa_sides *s, 
 	}
 	/* a first SYN that meets the other side's is a simultaneous open, not another connection */
 	if (opens && (known || fffa_has_ended(f) ||
-		      (r->seen & ~(FFFA_SEEN_ANY_SYN | FFFA_SEEN_SEQUENCE | FFFA_SEEN_INITIATOR | FFFA_SEEN_RTT)))) {
+		      (r->seen & (FFFA_SEEN_ACK | FFFA_SEEN_DATA | FFFA_SEEN_FIN | FFFA_SEEN_RST)))) {
 		fffa_restart_half(r);
 		f->handshake_us = 0;
 		f->syn_ns = 0;

@@ -52,7 +52,9 @@ FFFA_INLINE void fffa_track_rtt(const struct fffa_sides *s, const struct fffa_pa
 {
 	struct fffa_half *r = s->r;
 	const __u32 now = fffa_rtt_time(p->time_ns);
-	if (fffa_unlikely(p->time_ns - r->last_ns > FFFA_RTT_LIMIT_NS)) { /* or before it was sent */
+	/* times are 32 bits: what was sent too long ago, or (by another CPU's clock) after this, is not measured */
+	if (fffa_unlikely(p->time_ns - r->last_ns > FFFA_RTT_LIMIT_NS ||
+			  fffa_tick(p->time_ns) - r->sent_tick > FFFA_RTT_LIMIT_NS >> FFFA_TICK_SHIFT)) {
 		r->seen &= (__u16)~FFFA_SEEN_RTT;
 		return;
 	}
@@ -63,8 +65,10 @@ FFFA_INLINE void fffa_track_rtt(const struct fffa_sides *s, const struct fffa_pa
 	}
 	if (r->seen & FFFA_SEEN_PROBE) {
 		const __s32 beyond = fffa_seq_diff(p->ack, r->probe_end);
-		if (beyond < 0 && now - r->probe_sent < FFFA_RTT_LIMIT_NS >> FFFA_RTT_SHIFT) return;
-		if (!beyond) fffa_add_rtt(r, s->peer_slot, now - r->probe_sent);
+		const int in_time = p->time_ns - s->d->last_ns <= FFFA_RTT_LIMIT_NS && /* since it was looked at last */
+				    now - r->probe_sent <= FFFA_RTT_LIMIT_NS >> FFFA_RTT_SHIFT;
+		if (beyond < 0 && in_time) return;
+		if (!beyond && in_time) fffa_add_rtt(r, s->peer_slot, now - r->probe_sent);
 		r->seen &= (__u16)~FFFA_SEEN_PROBE;
 	}
 	if (r->seen & FFFA_SEEN_NEWEST) {
@@ -95,7 +99,7 @@ FFFA_INLINE void fffa_track_ack(struct fffa_flow *f, const struct fffa_sides *s,
 		const __u64 us = ns / 1000;
 		f->handshake_us = us > 0xffffffff ? 0xffffffff : us ? (__u32)us : 1;
 	}
-	d->last_sack = p->sack;
+	if (!length) d->last_sack = p->sack; /* of data, the options were not read */
 }
 
 /* A SYN's window is never scaled, an RST's says nothing. */

@@ -137,10 +137,10 @@ FFFA_INLINE int fffa_is_timeout(const struct fffa_sides *s, const struct fffa_pa
 	return !s->r->dup_run || now - fffa_tick(s->r->last_ns) >= timeout;
 }
 
-/* Keep-alives and window probes repeat the last byte, or send none just before it. */
+/* Keep-alives and window probes repeat the last byte. (Those that send none take up no sequence space.) */
 FFFA_INLINE int fffa_is_probe(const struct fffa_sides *s, const struct fffa_packet *p)
 {
-	if (p->payload > 1 || (p->flags & (FFFA_SYN | FFFA_FIN)) || p->seq != s->d->next_seq - 1) return 0;
+	if (p->payload != 1 || (p->flags & (FFFA_SYN | FFFA_FIN)) || p->seq != s->d->next_seq - 1) return 0;
 	return (s->r->seen & FFFA_SEEN_ACK) && (!s->r->last_window || s->r->last_ack == s->d->next_seq);
 }
 
@@ -150,7 +150,8 @@ FFFA_INLINE __u32 fffa_old_segments(const struct fffa_half *d, const struct fffa
 	const __u32 old = d->next_seq - p->seq;
 	if (fffa_likely(p->packets <= 1)) return 1;
 	if (old >= p->payload) return p->packets;
-	const __u32 size = p->payload / p->packets + 1; /* the last one may be short */
+	/* the last one may be short: at most so long are the others, and less than one segment is missing to any of them */
+	const __u32 size = (p->payload - 1) / (p->packets - 1);
 	return (old + size - 1) / size;
 }
 
@@ -167,7 +168,7 @@ FFFA_INLINE void fffa_track_old_segment(struct fffa_flow *f, const struct fffa_s
 		s->slot->out_of_order += segments;
 		d->seen &= (__u16)~FFFA_SEEN_RTT; /* what answers this may cover segments that waited for it */
 	} else if (!filled && fffa_is_probe(s, p)) {
-		d->seen |= FFFA_SEEN_KEEP_ALIVE;
+		d->seen = (__u16)((d->seen & ~FFFA_SEEN_RTT) | FFFA_SEEN_KEEP_ALIVE);
 	} else {
 		if (fffa_is_timeout(s, p)) {
 			s->slot->timeout_retransmits += segments;
