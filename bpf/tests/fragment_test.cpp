@@ -165,8 +165,8 @@ TEST_F(Fragment, threads_never_get_what_is_not_theirs) {
         f.remote_port = static_cast<std::uint16_t>((number >> 16 & ~(kinds - 1)) | which);
         f.local_port = static_cast<std::uint16_t>(~f.remote_port);
         f.proto = static_cast<std::uint8_t>(f.remote_port * 7);
-        fffa_remember_fragment(&fragments_.table, &f);
-      } else if (fffa_recall_fragment(&fragments_.table, &f)) {
+        fffa_remember_fragment(fffa_fragment_place(&fragments_.table, &f), &f);
+      } else if (fffa_recall_fragment(fffa_fragment_place(&fragments_.table, &f), &f)) {
         ++known;
         wrong += f.remote_port % kinds != which || f.local_port != static_cast<std::uint16_t>(~f.remote_port) ||
                  f.proto != static_cast<std::uint8_t>(f.remote_port * 7);

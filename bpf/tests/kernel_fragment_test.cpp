@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Fragments through the programs in the kernel: packets and bytes by flow must be what the engine in user space makes of
-// the same sequence, and what is written here. Needs root.
+// Fragments through the programs in the kernel: packets and bytes by flow must be what the engine in user space makes
+// of the same sequence, and what is written here. Needs root.
 #include "flow_program.h"
 #include "fragments.h"
 #include "native.h"

@@ -152,9 +152,7 @@ void fragments(std::vector<ParseCase>& c) {
 }
 
 void fragmented_tunnels(std::vector<ParseCase>& c) {
-  const auto inside = [](PacketBuilder outer) {
-    return outer.udp(5000, 6081).geneve(7).ipv4("10.0.0.1", "10.0.0.2");
-  };
+  const auto inside = [](PacketBuilder outer) { return outer.udp(5000, 6081).geneve(7).ipv4("10.0.0.1", "10.0.0.2"); };
   c.push_back({.name = "tunnel_in_a_first_fragment",
                .packet = inside(eth4().set16(6, 0x2000)).udp(40000, 443).payload(16).build(),
                .proto = 17,
