@@ -71,6 +71,13 @@ FFFA_INLINE struct fffa_frame fffa_skb_whole(struct __sk_buff *skb) { return fff
 FFFA_STEPS(xdp, struct xdp_md)
 FFFA_STEPS(skb, struct __sk_buff)
 
+#define FFFA_KNOW_FRAGMENTS(p) \
+	do { \
+		if ((p)->outer_fragment) fffa_know_outer_fragment(p); \
+		if ((p)->fragment == FFFA_FRAGMENT_FIRST) fffa_know_first_fragment(p); \
+		if ((p)->fragment == FFFA_FRAGMENT_LATER) fffa_know_later_fragment(p); \
+	} while (0)
+
 /* A packet that the common way has not dealt with: there is something pending, or some of it was not there. */
 __attribute__((noinline)) int fffa_xdp_slow(struct xdp_md *ctx, struct fffa_packet *p)
 {
@@ -79,7 +86,7 @@ __attribute__((noinline)) int fffa_xdp_slow(struct xdp_md *ctx, struct fffa_pack
 	if (p->cut || p->pending == FFFA_PENDING_ALL) reason = fffa_xdp_again(ctx, p);
 	if (reason) return reason;
 	FFFA_DO_STEPS(xdp, ctx, p);
-	if (p->fragment | p->outer_fragment) fffa_know_fragment(p);
+	FFFA_KNOW_FRAGMENTS(p);
 	return FFFA_OK;
 }
 
@@ -97,7 +104,7 @@ __attribute__((noinline)) int fffa_skb_slow(struct __sk_buff *ctx, struct fffa_p
 	if (reason) return reason;
 	FFFA_DO_STEPS(skb, ctx, p);
 done:
-	if (p->fragment | p->outer_fragment) fffa_know_fragment(p);
+	FFFA_KNOW_FRAGMENTS(p);
 	return FFFA_OK;
 }
 

@@ -112,15 +112,18 @@ __attribute__((noinline)) int fffa_tell_end(struct fffa_packet *p, __u32 index)
 	return 1;
 }
 
-/* A packet that was parsed by steps: which flow it is of, if it is a fragment. */
-__attribute__((noinline)) int fffa_know_fragment(struct fffa_packet *p)
-{
-	if (!p) return 0;
-	p->time_ns = fffa_now();
-	if (p->outer_fragment) fffa_follow_outer_fragment(FFFA_FRAGMENT_TABLE, p);
-	if (p->fragment) fffa_follow_fragment(FFFA_FRAGMENT_TABLE, p);
-	return 0;
-}
+/* A packet that was parsed by steps and is a fragment: each is a function because of the stack that it needs. */
+#define FFFA_KNOW(which) \
+	__attribute__((noinline)) int fffa_know_##which(struct fffa_packet *p) \
+	{ \
+		if (!p) return 0; \
+		p->time_ns = fffa_now(); \
+		fffa_follow_##which(FFFA_FRAGMENT_TABLE, p); \
+		return 0; \
+	}
+FFFA_KNOW(outer_fragment)
+FFFA_KNOW(first_fragment)
+FFFA_KNOW(later_fragment)
 
 /* ---- the way of a packet ---- */
 

@@ -2,10 +2,13 @@
 // The same cases through the XDP and TC programs in the kernel: what a read-out reports must be, byte for byte, what
 // the engine makes of the packet in user space. Needs root.
 #include "flow_program.h"
+#include "fragments.h"
 #include "native.h"
 #include "parse_cases.h"
 
 #include <gtest/gtest.h>
+
+#include <algorithm>
 
 #include "flow.skel.h"
 
@@ -20,6 +23,7 @@ class KernelParse : public testing::Test {
     kernel_ = std::make_unique<FlowProgram<flow_bpf>>(FlowOptions{.entries = 64, .manual_clock = true});
     kernel_->load();
     kernel()->bss->manual_now_ns = now_ns;
+    std::ranges::copy(kernel()->rodata->hash_seed, fragments_.table.seeds);
   }
   static void TearDownTestSuite() { kernel_.reset(); }
 
@@ -36,11 +40,18 @@ class KernelParse : public testing::Test {
     EXPECT_EQ(out, packet) << "the packet goes on unchanged";
   }
 
+  // What the kernel has seen of datagrams, this has seen too.
+  static void follow_fragments(fffa_packet& packet) {
+    if (packet.outer_fragment) fffa_follow_outer_fragment(&fragments_.table, &packet);
+    if (packet.fragment) fffa_follow_fragment(&fragments_.table, &packet);
+  }
+
   // Runs one packet and compares what was counted with the engine in user space.
   static void compare(const bpf_program* program, const Bytes& packet, int direction) {
     fffa_packet native;
     const auto reason = parse(packet, native, direction);
     native.time_ns = now_ns;
+    if (!reason) follow_fragments(native);
     const auto before = kernel().reason(static_cast<std::uint32_t>(reason)).side[direction].packets;
     const auto noted = kernel().reason(native.note).side[direction].packets;
     const auto filtered = kernel().counters(1).filtered[direction].packets;
@@ -67,6 +78,7 @@ class KernelParse : public testing::Test {
 
  private:
   static inline std::unique_ptr<FlowProgram<flow_bpf>> kernel_;
+  static inline Fragments fragments_;
 };
 
 // Loading takes longer than all the cases together: each test runs the whole table, and the cases do not depend on each

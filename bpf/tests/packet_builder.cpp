@@ -98,10 +98,12 @@ PacketBuilder& PacketBuilder::authentication(std::size_t size) {
   return *this;
 }
 
-PacketBuilder& PacketBuilder::fragment(std::uint16_t offset_bytes, bool more) {
+PacketBuilder& PacketBuilder::fragment(std::uint16_t offset_bytes, bool more, std::uint32_t id) {
   extension(44, 8);
   bytes_[layers_.back().at + 1] = 0;
   put16(bytes_, layers_.back().at + 2, offset_bytes | (more ? 1u : 0u));
+  put16(bytes_, layers_.back().at + 4, id >> 16);
+  put16(bytes_, layers_.back().at + 6, id & 0xffff);
   return *this;
 }
 

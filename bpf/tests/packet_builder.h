@@ -26,9 +26,9 @@ class PacketBuilder {
   PacketBuilder& vlan(std::uint16_t id, std::uint16_t tpid = 0x8100);
   PacketBuilder& ipv4(const std::string& src, const std::string& dst, const Bytes& options = {});
   PacketBuilder& ipv6(const std::string& src, const std::string& dst);
-  PacketBuilder& extension(std::uint8_t kind, std::size_t size);   // hop-by-hop 0, routing 43, destination 60
-  PacketBuilder& authentication(std::size_t size);                 // AH
-  PacketBuilder& fragment(std::uint16_t offset_bytes, bool more);  // IPv6 fragment header
+  PacketBuilder& extension(std::uint8_t kind, std::size_t size);  // hop-by-hop 0, routing 43, destination 60
+  PacketBuilder& authentication(std::size_t size);                // AH
+  PacketBuilder& fragment(std::uint16_t offset_bytes, bool more, std::uint32_t id = 0);  // IPv6 fragment header
   PacketBuilder& tcp(std::uint16_t src, std::uint16_t dst, const TcpFields& fields = {});
   PacketBuilder& udp(std::uint16_t src, std::uint16_t dst);
   PacketBuilder& sctp(std::uint16_t src, std::uint16_t dst);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "parse_cases.h"
 
-#include <fffa_bpf/types.h>
+#include <fffa_bpf/packet.h>
 
 namespace fffa::bpf_test {
 namespace {
@@ -96,35 +96,93 @@ void vlans(std::vector<ParseCase>& c) {
                .reason = FFFA_VLAN_TOO_DEEP});
 }
 
+ParseCase fragment(const char* name, PacketBuilder builder, std::uint8_t kind, std::uint32_t bytes) {
+  const bool later = kind == FFFA_FRAGMENT_LATER;
+  return {.name = name,
+          .packet = builder.udp(40000, 443).payload(16).build(),
+          .src_port = static_cast<std::uint16_t>(later ? 0 : 40000),
+          .dst_port = static_cast<std::uint16_t>(later ? 0 : 443),
+          .proto = 17,
+          .bytes = bytes,
+          .fragment = kind,
+          .fragment_id = 1};
+}
+
 void fragments(std::vector<ParseCase>& c) {
-  c.push_back({.name = "first_fragment",
-               .packet = eth4().set16(6, 0x2000).udp(40000, 443).payload(16).build(),
-               .proto = 17,
-               .bytes = 44});
-  c.push_back({.name = "later_fragment",
-               .packet = eth4().set16(6, 0x2003).udp(40000, 443).payload(16).build(),
-               .src_port = 0,
-               .dst_port = 0,
-               .proto = 17,
-               .bytes = 44});
-  c.push_back({.name = "first_fragment_6",
-               .packet = eth6().fragment(0, true).udp(40000, 443).payload(16).build(),
-               .src = a6,
-               .dst = b6,
-               .proto = 17,
-               .bytes = 72});
-  c.push_back({.name = "later_fragment_6",
-               .packet = eth6().fragment(24, false).udp(40000, 443).payload(16).build(),
-               .src = a6,
-               .dst = b6,
-               .src_port = 0,
-               .dst_port = 0,
-               .proto = 17,
-               .bytes = 72});
+  const auto four = [](std::uint16_t place) { return eth4().set16(6, place); };
+  c.push_back(fragment("first_fragment", four(0x2000), FFFA_FRAGMENT_FIRST, 44));
+  c.push_back(fragment("middle_fragment", four(0x2003), FFFA_FRAGMENT_LATER, 44));
+  c.push_back(fragment("last_fragment", four(0x0003), FFFA_FRAGMENT_LATER, 44));
+  c.push_back(fragment("not_to_be_fragmented", four(0xc000), 0, 44));  // nor with the reserved bit
+  const auto six = [&c](const char* name, PacketBuilder builder, std::uint8_t kind, std::uint32_t bytes,
+                        std::uint8_t proto = 17) -> ParseCase& {
+    c.push_back(fragment(name, std::move(builder), kind, bytes));
+    c.back().src = a6;
+    c.back().dst = b6;
+    c.back().fragment_id = 0x12345678;
+    c.back().datagram_proto = proto;
+    return c.back();
+  };
+  six("first_fragment_6", eth6().fragment(0, true, 0x12345678), FFFA_FRAGMENT_FIRST, 72);
+  six("later_fragment_6", eth6().fragment(24, false, 0x12345678), FFFA_FRAGMENT_LATER, 72);
+  six("atomic_fragment_6", eth6().fragment(0, false, 0x12345678), 0, 72);
+  six("first_fragment_6_with_headers", eth6().extension(0, 8).fragment(0, true, 0x12345678).extension(60, 8),
+      FFFA_FRAGMENT_FIRST, 88, 60);
+  six("fragment_in_a_fragment", eth6().fragment(0, true, 0x12345678).fragment(0, true, 9), FFFA_FRAGMENT_FIRST, 80, 44);
+  // the walk ends before there are any ports
+  auto& nested = six("later_fragment_in_a_first_one", eth6().fragment(0, true, 0x12345678).fragment(8, true, 9),
+                     FFFA_FRAGMENT_FIRST, 80, 44);
+  nested.src_port = nested.dst_port = 0;
   c.push_back({.name = "tiny_fragment",
                .packet = eth4().set8(9, 6).set16(6, 0x2000).raw({0x9c, 0x40, 1, 0xbb, 0, 0, 0, 0}).build(),
                .bytes = 28,
-               .note = FFFA_TRUNCATED_L4});
+               .note = FFFA_TRUNCATED_L4,
+               .fragment = FFFA_FRAGMENT_FIRST,
+               .fragment_id = 1,
+               .datagram_proto = 6});
+  c.push_back({.name = "fragment_without_ports",
+               .packet = eth4().set8(9, 6).set16(6, 0x2000).raw({0x9c, 0x40}).build(),
+               .src_port = 0,
+               .dst_port = 0,
+               .bytes = 22,
+               .note = FFFA_TRUNCATED_L4,
+               .fragment = FFFA_FRAGMENT_FIRST,
+               .fragment_id = 1,
+               .datagram_proto = 6});
+}
+
+void fragmented_tunnels(std::vector<ParseCase>& c) {
+  const auto inside = [](PacketBuilder outer) { return outer.udp(5000, 6081).geneve(7).ipv4("10.0.0.1", "10.0.0.2"); };
+  c.push_back({.name = "tunnel_in_a_first_fragment",
+               .packet = inside(eth4().set16(6, 0x2000)).udp(40000, 443).payload(16).build(),
+               .proto = 17,
+               .bytes = 44,
+               .depth = 1,
+               .vni = 7,
+               .outer_bytes = 80,
+               .outer_fragment = FFFA_FRAGMENT_FIRST,
+               .fragment_id = 1});
+  c.push_back({.name = "first_fragment_in_a_tunnel",
+               .packet = inside(eth4()).set16(6, 0x2000).udp(40000, 443).payload(16).build(),
+               .proto = 17,
+               .bytes = 44,
+               .depth = 1,
+               .vni = 7,
+               .outer_bytes = 80,
+               .fragment = FFFA_FRAGMENT_FIRST,
+               .fragment_id = 1});
+  c.push_back({.name = "later_fragment_in_a_first_fragment",
+               .packet = inside(eth4().set16(6, 0x2000)).set16(6, 0x2003).udp(40000, 443).payload(16).build(),
+               .src_port = 0,
+               .dst_port = 0,
+               .proto = 17,
+               .bytes = 44,
+               .depth = 1,
+               .vni = 7,
+               .outer_bytes = 80,
+               .fragment = FFFA_FRAGMENT_LATER,
+               .outer_fragment = FFFA_FRAGMENT_FIRST,
+               .fragment_id = 1});
 }
 
 void extensions(std::vector<ParseCase>& c) {
@@ -380,6 +438,7 @@ std::vector<ParseCase> parse_cases() {
   plain(cases);
   vlans(cases);
   fragments(cases);
+  fragmented_tunnels(cases);
   extensions(cases);
   broken(cases);
   tunnels(cases);

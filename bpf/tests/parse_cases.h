@@ -29,6 +29,11 @@ struct ParseCase {
   std::uint32_t vni = 0;
   std::uint32_t outer_bytes = 0;
   std::uint8_t gwlb = 0;  // enum fffa_gwlb_ids
+  // enum fffa_fragment_kind of the innermost and the outermost packet, and what tells their datagrams
+  std::uint8_t fragment = 0;
+  std::uint8_t outer_fragment = 0;
+  std::uint32_t fragment_id = 0;
+  std::uint8_t datagram_proto = 17;
 };
 
 inline std::ostream& operator<<(std::ostream& out, const ParseCase& c) {

@@ -31,6 +31,16 @@ TEST_P(Parse, ingress) {
   EXPECT_EQ(p.key.encap_depth, c.depth);
   EXPECT_EQ(p.key.encap, c.depth ? FFFA_ENCAP_GENEVE : FFFA_ENCAP_NONE);
   EXPECT_EQ(p.key.vni, c.vni);
+  EXPECT_EQ(p.fragment, c.fragment);
+  EXPECT_EQ(p.outer_fragment, c.outer_fragment);
+  if (c.fragment) {
+    EXPECT_EQ(p.fragment_id, c.fragment_id);
+    EXPECT_EQ(p.datagram_proto, c.datagram_proto);
+  }
+  if (c.outer_fragment) {
+    EXPECT_EQ(p.outer_fragment_id, c.fragment_id);
+    EXPECT_EQ(p.outer_datagram_proto, c.datagram_proto);
+  }
   if (!c.depth) return;
   EXPECT_EQ(p.outer_bytes, c.outer_bytes);
   EXPECT_EQ(p.outer.gwlb, c.gwlb);

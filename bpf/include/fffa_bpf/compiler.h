@@ -57,6 +57,9 @@ FFFA_INLINE void fffa_store64(void *p, __u64 v) { __builtin_memcpy(p, &v, sizeof
 /* Hides how a value came about from the optimiser: see where it is used. */
 #define FFFA_OPAQUE(x) __asm__ volatile("" : "+r"(x))
 
+/* Makes the compiler keep *p where it is, and not a second time in registers that it then spills. */
+#define FFFA_IN_MEMORY(p) __asm__ volatile("" : : "r"(p) : "memory")
+
 /* Makes the verifier forget what it knows of a number, where ways meet that differ in nothing else: it then follows
  * only one of them. Whoever compiles for the kernel defines it first. */
 #ifndef FFFA_FORGET

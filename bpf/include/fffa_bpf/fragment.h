@@ -17,6 +17,7 @@
 #include "parse_l4.h"
 
 #define FFFA_FRAGMENT_NS 60000000000ull /* RFC 8200, 4.5 */
+#define FFFA_FRAGMENT_SPINS 100
 
 struct fffa_fragments;
 FFFA_INLINE struct fffa_fragment *fffa_fragment_at(struct fffa_fragments *t, __u32 index);
@@ -25,10 +26,11 @@ FFFA_INLINE __u32 fffa_fragment_seed(struct fffa_fragments *t, int i);
 /* fffa_fragment.lock */
 enum { FFFA_FRAGMENT_HELD = 1, FFFA_FRAGMENT_OUTDATED = 3 /* and who holds it is to forget the entry */ };
 
-/* All of fffa_fragment.path; never 0. Ids are the sender's, so the two directions have nothing to do with each other. */
+/* All of fffa_fragment.path; never 0. Ids are the sender's: the two directions have nothing to do with each other. */
 FFFA_INLINE __u32 fffa_fragment_path(__u32 vni, __u32 encap, __u32 depth, __u32 family, __u32 direction)
 {
-	return (vni & 0xffffff) | (depth & 3) << 24 | (encap & 3) << 26 | (family == 6 ? 2u : 1u) << 28 | direction << 30;
+	return (vni & 0xffffff) | (depth & 3) << 24 | (encap & 3) << 26 | (family == 6 ? 2u : 1u) << 28 |
+	       direction << 30;
 }
 
 FFFA_INLINE void fffa_identify_fragment(struct fffa_fragment *f, const struct fffa_packet *p)
@@ -69,8 +71,8 @@ FFFA_INLINE void fffa_identify_outer_fragment(struct fffa_fragment *f, const str
 enum { FFFA_FRAGMENT_WORDS = 6 };
 FFFA_INLINE __u64 fffa_fragment_word(const struct fffa_fragment *f, int i)
 {
-	if (i == FFFA_FRAGMENT_WORDS - 1) return (__u64)f->datagram_proto << 32 | f->path;
-	return fffa_load64((const __u8 *)f + 16 + 8 * i);
+	const __u64 word = fffa_load64((const __u8 *)f + 16 + 8 * i);
+	return i == FFFA_FRAGMENT_WORDS - 1 ? word & 0xffffffffff : word; /* path and datagram_proto */
 }
 
 FFFA_INLINE int fffa_is_same_datagram(const struct fffa_fragment *a, const struct fffa_fragment *b)
@@ -84,11 +86,22 @@ FFFA_INLINE int fffa_is_same_datagram(const struct fffa_fragment *a, const struc
 FFFA_INLINE struct fffa_fragment *fffa_fragment_place(struct fffa_fragments *t, const struct fffa_fragment *f)
 {
 	__u64 hash = 0;
+	FFFA_IN_MEMORY(f);
 	FFFA_UNROLL
 	for (int i = 0; i < FFFA_FRAGMENT_WORDS; i++)
 		hash += fffa_hash_word(fffa_fragment_word(f, i), fffa_fragment_seed(t, 2 * i),
 				       fffa_fragment_seed(t, 2 * i + 1));
 	return fffa_fragment_at(t, (__u32)fffa_hash_end(hash) & (FFFA_FRAGMENTS - 1));
+}
+
+/* Here and not by fffa_lock, which calls: there is no stack left for that. Nobody holds it for long. */
+FFFA_INLINE int fffa_hold_fragment(struct fffa_fragment *place)
+{
+	FFFA_NO_UNROLL
+	for (int i = 0; i < FFFA_FRAGMENT_SPINS; i++)
+		if (!FFFA_READ_ONCE(place->lock) && !__sync_val_compare_and_swap(&place->lock, 0, FFFA_FRAGMENT_HELD))
+			return 1;
+	return 0;
 }
 
 FFFA_INLINE void fffa_release_fragment(struct fffa_fragment *place)
@@ -100,13 +113,11 @@ FFFA_INLINE void fffa_release_fragment(struct fffa_fragment *place)
 
 /* A first fragment. What cannot be written, because the place is held for too long, must not stay either: it may be of
  * an earlier datagram with the same id. */
-FFFA_INLINE void fffa_remember_fragment(struct fffa_fragments *t, const struct fffa_fragment *first)
+FFFA_INLINE void fffa_remember_fragment(struct fffa_fragment *place, const struct fffa_fragment *first)
 {
-	struct fffa_fragment *place = fffa_fragment_place(t, first);
-	if (!place) return;
-	if (fffa_unlikely(!fffa_lock(&place->lock)) &&
+	if (fffa_unlikely(!fffa_hold_fragment(place)) &&
 	    (__sync_val_compare_and_swap(&place->lock, FFFA_FRAGMENT_HELD, FFFA_FRAGMENT_OUTDATED) ||
-	     !fffa_lock(&place->lock)))
+	     !fffa_hold_fragment(place)))
 		return;
 	place->remote_port = first->remote_port;
 	place->local_port = first->local_port;
@@ -122,10 +133,9 @@ FFFA_INLINE void fffa_remember_fragment(struct fffa_fragments *t, const struct f
 }
 
 /* A later fragment: fills in its flow's ports and protocol, if they are known. */
-FFFA_INLINE int fffa_recall_fragment(struct fffa_fragments *t, struct fffa_fragment *later)
+FFFA_INLINE int fffa_recall_fragment(struct fffa_fragment *place, struct fffa_fragment *later)
 {
-	struct fffa_fragment *place = fffa_fragment_place(t, later);
-	if (!place || !fffa_lock(&place->lock)) return 0;
+	if (!fffa_hold_fragment(place)) return 0;
 	const __u64 then = place->time_ns, now = later->time_ns;
 	const __u64 apart = now > then ? now - then : then - now; /* a capture's times may go back a little */
 	const int known = apart <= FFFA_FRAGMENT_NS && fffa_is_same_datagram(place, later);
@@ -138,18 +148,24 @@ FFFA_INLINE int fffa_recall_fragment(struct fffa_fragments *t, struct fffa_fragm
 	return known;
 }
 
-/* What a parsed packet with p->fragment says of its datagram, or learns of it. Its time must be set. */
-FFFA_INLINE void fffa_follow_fragment(struct fffa_fragments *t, struct fffa_packet *p)
+/* What a parsed packet with FFFA_FRAGMENT_FIRST says of its datagram, and one with FFFA_FRAGMENT_LATER learns of it.
+ * Its time must be set. */
+FFFA_INLINE void fffa_follow_first_fragment(struct fffa_fragments *t, const struct fffa_packet *p)
 {
 	struct fffa_fragment f;
 	fffa_identify_fragment(&f, p);
-	if (p->fragment == FFFA_FRAGMENT_FIRST) {
-		fffa_remember_fragment(t, &f);
-	} else if (fffa_recall_fragment(t, &f)) {
-		p->key.remote_port = f.remote_port;
-		p->key.local_port = f.local_port;
-		p->key.proto = f.proto;
-	}
+	struct fffa_fragment *place = fffa_fragment_place(t, &f);
+	if (place) fffa_remember_fragment(place, &f);
+}
+FFFA_INLINE void fffa_follow_later_fragment(struct fffa_fragments *t, struct fffa_packet *p)
+{
+	struct fffa_fragment f;
+	fffa_identify_fragment(&f, p);
+	struct fffa_fragment *place = fffa_fragment_place(t, &f);
+	if (!place || !fffa_recall_fragment(place, &f)) return;
+	p->key.remote_port = f.remote_port;
+	p->key.local_port = f.local_port;
+	p->key.proto = f.proto;
 }
 
 /* Likewise with p->outer_fragment, which is a first one: no later one has a tunnel's header. */
@@ -157,7 +173,15 @@ FFFA_INLINE void fffa_follow_outer_fragment(struct fffa_fragments *t, const stru
 {
 	struct fffa_fragment f;
 	fffa_identify_outer_fragment(&f, p);
-	fffa_remember_fragment(t, &f);
+	struct fffa_fragment *place = fffa_fragment_place(t, &f);
+	if (place) fffa_remember_fragment(place, &f);
+}
+
+/* All of it. The kernel calls them one by one, each with a stack of its own. */
+FFFA_INLINE void fffa_follow_fragment(struct fffa_fragments *t, struct fffa_packet *p)
+{
+	if (p->fragment == FFFA_FRAGMENT_FIRST) fffa_follow_first_fragment(t, p);
+	if (p->fragment == FFFA_FRAGMENT_LATER) fffa_follow_later_fragment(t, p);
 }
 
 #endif

@@ -23,9 +23,9 @@ union fffa_addr {
 
 /* The innermost packet's tuple. "Remote" is the source at ingress and the destination at egress, so that a record of
  * direction D has src = remote, dst = local if D is ingress, else the other way round. Ports are in the machine's byte
- * order; TCP, UDP, UDP-Lite and SCTP have them, later fragments and all others have 0. ICMP and ICMPv6: the destination
- * port is type << 8 | code and the source port is 0, so an echo request and its reply are two entries: nothing that is
- * measured needs both of them together. */
+ * order; TCP, UDP, UDP-Lite and SCTP have them, all others have 0; later fragments have their first one's, where
+ * it is known. ICMP and ICMPv6: the destination port is type << 8 | code and the source port is 0, so an echo request
+ * and its reply are two entries: nothing that is measured needs both of them together. */
 struct fffa_flow_key {
 	union fffa_addr remote_addr;
 	union fffa_addr local_addr;

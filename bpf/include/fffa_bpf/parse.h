@@ -2,8 +2,8 @@
 /* Bytes -> struct fffa_packet. Pure: no maps, no helpers; the same code in the kernel programs and in user space.
  *
  * fffa_parse_quick reads what almost every packet consists of, and the tunnels that almost all are. What few have
- * (extension headers, fragments, tunnels in tunnels, TCP options that matter) it leaves pending, for a step of its own each: the
- * kernel programs make these functions that the verifier looks at once, by themselves. fffa_parse_frame and
+ * (extension headers, fragments, tunnels in tunnels, TCP options that matter) it leaves pending, for a step of its own
+ * each: the kernel programs make these functions that the verifier looks at once, by themselves. fffa_parse_frame and
  * fffa_parse_raw_ip do it all. */
 #ifndef FFFA_BPF_PARSE_H
 #define FFFA_BPF_PARSE_H

@@ -60,10 +60,10 @@ FFFA_INLINE long fffa_read_option_at(struct fffa_options *o)
 	__u32 at = o->at;
 	FFFA_FORGET(at);
 	if (at + 4 > o->length || at > 252) return 1;
-	/* the bound once more, where a copy that was spilled before the comparison cannot lack it */
-	FFFA_OPAQUE(at);
-	at &= 0xff;
-	const __u8 *option = o->begin + at;
+	/* said once more where it is used: kernel 6.1 does not see that a copy from the stack is what was compared */
+	__u32 here = at;
+	FFFA_OPAQUE(here);
+	const __u8 *option = o->begin + (here & 0xff);
 	o->at = o->length + 1;
 	if (option + 4 > o->end) return 1;
 	const __u32 size = 4 + (option[3] & 0x1f) * 4u;

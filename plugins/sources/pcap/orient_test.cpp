@@ -3,9 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "fffa_bpf/host_table.h"
+#include "fragments.h"
 #include "packet_builder.h"
 
 namespace fffa::pcap {
@@ -104,6 +106,46 @@ TEST_F(Orient, InterfacesAndVlanStacksArePaths) {
   EXPECT_FALSE(one_entry(plain, see(tagged(0, 0), kLinkEthernet, Way::unknown, 1)));
   EXPECT_TRUE(one_entry(stacked, see(tagged(10, 20))));
   EXPECT_EQ(stacked.packet.vlan & 0xfff, 10);
+}
+
+TEST_F(Orient, FragmentsFindTheirPortsBeforeTheEndsAreOrdered) {
+  const auto fragments = [&](const char* src, const char* dst, std::uint16_t from, Way way) {
+    const bpf_test::Datagram d{.src = src, .dst = dst};
+    const auto first = see(d.first(from, 80), kLinkEthernet, way), later = see(d.later(), kLinkEthernet, way);
+    EXPECT_TRUE(one_entry(first, later)) << src;
+    EXPECT_EQ(first.packet.direction, later.packet.direction);
+    EXPECT_EQ(std::max(later.packet.key.remote_port, later.packet.key.local_port), from);
+  };
+  // the same id there, back, and between two ports of one machine, where the ports decide which end is remote
+  fragments(kLow, kHigh, 1000, Way::unknown);
+  fragments(kHigh, kLow, 2000, Way::unknown);
+  fragments(kLow, kLow, 3000, Way::unknown);
+  fragments(kLow, kHigh, 4000, Way::in);
+  fragments(kLow, kHigh, 5000, Way::out);
+  const bpf_test::Datagram d{.src = kLow, .dst = kHigh};
+  EXPECT_EQ(see(d.later()).packet.key.remote_port, 1000) << "the others have not touched it";
+  EXPECT_EQ(see(d.later(), kLinkEthernet, Way::unknown, 1).packet.key.remote_port, 0) << "another interface";
+}
+
+TEST_F(Orient, FragmentsInAndAroundTunnels) {
+  for (const auto& [src, dst] : {std::pair{kLow, kHigh}, std::pair{kHigh, kLow}, std::pair{kLow, kLow}}) {
+    for (const auto& [outer_src, outer_dst] :
+         {std::pair{"192.0.2.1", "192.0.2.2"}, std::pair{"192.0.2.2", "192.0.2.1"}}) {
+      PacketBuilder in;
+      in.eth().ipv4(outer_src, outer_dst).udp(1, 6081).geneve(7);
+      const bpf_test::Datagram d{.src = src, .dst = dst, .in = in};
+      EXPECT_EQ(see(d.later()).packet.key.remote_port, 0) << "another path's";
+      const auto first = see(d.first(4000, 80));
+      EXPECT_TRUE(one_entry(first, see(d.later())));
+      const bpf_test::Datagram outer{.src = outer_src, .dst = outer_dst, .id = src == dst ? 5u : src == kLow ? 6u : 7u};
+      const auto bytes = outer.ip(0, true).udp(777, 6081).geneve(7).eth().vlan(5).ipv4(src, dst).udp(1, 2).build();
+      EXPECT_EQ(see(bytes).packet.key.encap_depth, 1);
+      const auto later = see(outer.later());
+      EXPECT_EQ(later.packet.key.encap_depth, 0);
+      EXPECT_EQ(std::minmax(later.packet.key.remote_port, later.packet.key.local_port),
+                std::minmax(std::uint16_t{777}, std::uint16_t{6081}));
+    }
+  }
 }
 
 TEST_F(Orient, OverlayAnswersComeTheOtherWayRound) {

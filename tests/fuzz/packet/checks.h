@@ -2,6 +2,7 @@
 // What must hold of whatever was parsed, whichever bytes it was made from.
 #pragma once
 
+#include <fffa_bpf/host_fragments.h>
 #include <fffa_bpf/parse.h>
 
 #include <cstdint>
@@ -47,6 +48,13 @@ inline void check_tunnel(const fffa_packet& p, std::uint32_t one_header) {
   require(p.outer_bytes - (p.packets - 1) * (p.ip_at - p.outer_at + one_header) >= 20 + 8 + 8);
 }
 
+inline void check_fragment(const fffa_packet& p) {
+  require(p.fragment <= FFFA_FRAGMENT_LATER && p.outer_fragment <= FFFA_FRAGMENT_FIRST);
+  require(!p.outer_fragment || p.key.encap);
+  if (p.fragment != FFFA_FRAGMENT_LATER) return;
+  require(!p.tcp && !p.key.remote_port && !p.key.local_port);
+}
+
 inline void check_packet(const fffa_packet& p, const fffa_frame& frame) {
   require(p.key.family == 4 || p.key.family == 6);
   require(p.key.encap_depth <= FFFA_TUNNEL_DEPTH && (p.key.encap_depth != 0) == (p.key.encap != 0));
@@ -57,10 +65,11 @@ inline void check_packet(const fffa_packet& p, const fffa_frame& frame) {
   require(p.bytes - (p.packets - 1) * p.headers >= p.headers);
   require(p.l4_at <= FFFA_OFFSET_LIMIT && p.ip_at < p.l4_at && p.room <= frame.length);
   if (p.tcp) {
-    require(p.key.proto == FFFA_PROTO_TCP && p.note == FFFA_OK);
+    require(p.key.proto == FFFA_PROTO_TCP && (p.note == FFFA_OK || p.note == FFFA_LENGTH_BEYOND_FRAME));
     require(p.headers >= 40 && p.ip_at + p.headers + p.payload <= frame.length);
     require(p.scale <= 14 || p.scale == FFFA_NO_OFFER);
   }
+  check_fragment(p);
   if (p.key.family == 4) require(!(p.key.remote_addr.words[1] | p.key.local_addr.words[1]));
   if (p.key.encap) {
     check_tunnel(p, p.headers);
@@ -85,6 +94,10 @@ inline void require_same(const fffa_packet& a, const fffa_packet& b) {
   require(a.bytes == b.bytes && a.packets == b.packets && a.headers == b.headers && a.vlan == b.vlan);
   require(a.note == b.note && a.cut == b.cut && a.tcp == b.tcp && a.ecn == b.ecn && a.at_sender == b.at_sender);
   require(a.ip_at == b.ip_at && a.l4_at == b.l4_at && a.room == b.room);
+  require(a.fragment == b.fragment && a.outer_fragment == b.outer_fragment);
+  if (a.fragment) require(a.fragment_id == b.fragment_id && a.datagram_proto == b.datagram_proto);
+  if (a.outer_fragment)
+    require(a.outer_fragment_id == b.outer_fragment_id && a.outer_datagram_proto == b.outer_datagram_proto);
   if (a.tcp) {
     require(a.seq == b.seq && a.ack == b.ack && a.payload == b.payload && a.window == b.window);
     require(a.flags == b.flags && a.scale == b.scale && a.sack == b.sack);

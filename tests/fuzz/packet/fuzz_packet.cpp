@@ -5,6 +5,8 @@
 // more byte: 1 tunnels stay closed, 2 a VLAN tag beside the data, the rest the number of segments.
 #include <fffa_bpf/host_table.h>
 
+#include <vector>
+
 #include "checks.h"
 
 using namespace fffa::fuzz;
@@ -49,11 +51,25 @@ void check_flow(const fffa_flow& flow) {
       require(hole.start == hole.end || fffa_seq_diff(hole.end, hole.start) > 0 || !(half.seen & FFFA_SEEN_HOLE));
 }
 
+// A later fragment becomes what its datagram's first one was, or stays as it is.
+void follow(fffa_fragments& table, fffa_packet& packet) {
+  const fffa_flow_key before = packet.key;
+  if (packet.outer_fragment) fffa_follow_outer_fragment(&table, &packet);
+  if (packet.fragment) fffa_follow_fragment(&table, &packet);
+  if (packet.fragment != FFFA_FRAGMENT_LATER) require(fffa_same_key(&before, &packet.key));
+  fffa_flow_key after = packet.key;
+  after.remote_port = after.local_port = 0;
+  after.proto = before.proto;
+  if (packet.fragment == FFFA_FRAGMENT_LATER) require(fffa_same_key(&before, &after));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Input input(data, size);
   fffa_flow flow{};
+  std::vector<fffa_fragment> entries(FFFA_FRAGMENTS);
+  fffa_fragments fragments{entries.data(), {}};
   std::uint64_t now = 1'000'000'000;
   fffa_begin_flow(&flow, FFFA_INGRESS);
   while (input.has(3)) {
@@ -76,6 +92,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (parse_checked(frame, packet, direction, (options & 2) != 0)) continue;
     if (more & 2) require(packet.vlan == frame.vlan);
     packet.time_ns = now;
+    follow(fragments, packet);
     fffa_track(&flow, &packet, direction);
     check_flow(flow);
   }
