@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: MIT
-#include <linux/capability.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <cstdio>
 #include <iterator>
@@ -13,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/session.h"
 #include "cli/table.h"
+#include "fffa/capabilities.h"
 
 namespace fffa::core {
 namespace {
@@ -24,14 +21,6 @@ struct Capability {
   const char* name;
 };
 constexpr Capability kNeeded[] = {{12, "CAP_NET_ADMIN"}, {38, "CAP_PERFMON"}, {39, "CAP_BPF"}};
-
-// Of this process, by a call that needs no file descriptor.
-std::uint64_t effective_capabilities() {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  std::array<__user_cap_data_struct, 2> sets{};
-  if (::syscall(SYS_capget, &header, sets.data()) != 0) return 0;
-  return std::uint64_t{sets[1].effective} << 32 | sets[0].effective;
-}
 
 Finding check_privileges() {
   const std::uint64_t held = effective_capabilities();

@@ -60,6 +60,7 @@ struct RelayedPair::Frame {
   Clock::time_point release;
   std::uint64_t number = 0;  // frames released at one time leave in the order in which they came
   bool forth = true;         // from `here` to `there`
+  bool held = false;         // longer than the others
 
   bool operator>(const Frame& other) const {
     return release != other.release ? release > other.release : number > other.number;
@@ -68,15 +69,17 @@ struct RelayedPair::Frame {
   bool tcp_payload(std::uint32_t& seq, std::uint32_t& length) const {
     if (bytes.size() < 54 || be(&bytes[12], 2) != ETH_P_IP || bytes[23] != IPPROTO_TCP) return false;
     const std::uint32_t ip = (bytes[14] & 15U) * 4;
+    if (bytes.size() < 14 + ip + 20) return false;
     const std::uint8_t* tcp = &bytes[14 + ip];
-    length = be(&bytes[16], 2) - ip - (tcp[12] >> 4) * 4U;
+    const std::uint32_t headers = ip + (tcp[12] >> 4) * 4U;
+    const std::uint32_t total = be(&bytes[16], 2);
     seq = be(tcp + 4, 4);
+    length = total > headers ? total - headers : 0;
     return length > 0;
   }
 };
 
-RelayedPair::RelayedPair(RelayOptions options)
-    : here("here"), there("there"), options_(options), middle_("middle") {
+RelayedPair::RelayedPair(RelayOptions options) : here("here"), there("there"), options_(options), middle_("middle") {
   const auto join = [&](const Netns& side, const std::string& name, const std::string& last, const std::string& other,
                         const std::string& port) {
     side.ip("link add " + name + " address 02:00:00:00:77:0" + last + " type veth peer name " + port + " netns " +
@@ -117,17 +120,20 @@ bool RelayedPair::loses(const Frame& frame) {
   return std::uniform_real_distribution<>(0, 1)(random_) < options_.loss;
 }
 
-std::chrono::microseconds RelayedPair::delay_of(const Frame& frame) {
+bool RelayedPair::holds(const Frame& frame) {
   std::uint32_t seq = 0, length = 0;
-  if (options_.hold_every == 0 || !frame.forth || !frame.tcp_payload(seq, length)) return options_.delay;
-  return ++data_frames_ % options_.hold_every == 0 ? options_.delay + options_.held_longer : options_.delay;
+  if (options_.hold_every == 0 || !frame.forth || !frame.tcp_payload(seq, length)) return false;
+  return ++data_frames_ % options_.hold_every == 0;
 }
 
 void RelayedPair::note_delivery(const Frame& frame) {
   std::uint32_t seq = 0, length = 0;
   if (!frame.forth || !frame.tcp_payload(seq, length)) return;
   const std::uint32_t end = seq + length;
-  if (begun_ && static_cast<std::int32_t>(seq - highest_) < 0) ++truth_.late;
+  if (begun_ && static_cast<std::int32_t>(seq - highest_) < 0) {
+    ++truth_.late;
+    if (frame.held) ++truth_.overtaken;
+  }
   if (!begun_ || static_cast<std::int32_t>(end - highest_) > 0) highest_ = end;
   begun_ = true;
 }
@@ -151,13 +157,17 @@ void RelayedPair::forward(int left, int right) {
           ++truth_.lost;
           continue;
         }
-        frame.release += delay_of(frame);
+        frame.held = holds(frame);
+        frame.release += options_.delay + (frame.held ? options_.held_longer : std::chrono::microseconds{0});
         waiting.push(std::move(frame));
       }
     }
     for (; !waiting.empty() && waiting.top().release <= Clock::now(); waiting.pop()) {
       const Frame& frame = waiting.top();
-      if (::send(frame.forth ? right : left, frame.bytes.data(), frame.bytes.size(), 0) > 0) note_delivery(frame);
+      if (::send(frame.forth ? right : left, frame.bytes.data(), frame.bytes.size(), 0) > 0)
+        note_delivery(frame);
+      else
+        ++truth_.lost;
     }
   }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A path between two namespaces through a third one, whose forwarder (user space, whole frames) delays them, lets some be
-// overtaken and loses some. It knows the truth about what it delivered.
+// A path between two namespaces through a third one, whose forwarder (user space, whole frames) delays them, lets some
+// be overtaken and loses some. It knows the truth about what it delivered.
 #pragma once
 
 #include <atomic>
@@ -23,8 +23,9 @@ struct RelayOptions {
 
 // What was delivered from `here` to `there`, by sequence numbers (one connection at a time).
 struct RelayTruth {
-  std::uint64_t late = 0;  // segments that began below the highest sequence number delivered before
-  std::uint64_t lost = 0;  // frames that were not delivered
+  std::uint64_t late = 0;       // segments that began below the highest sequence number delivered before
+  std::uint64_t overtaken = 0;  // those of them that had been held
+  std::uint64_t lost = 0;       // frames that were not delivered, either way
 };
 
 // Addressed as VethPair: `here` has veth0, `there` has peer0. No offloads.
@@ -44,7 +45,7 @@ class RelayedPair {
   struct Frame;
   void forward(int left, int right);
   bool loses(const Frame& frame);
-  std::chrono::microseconds delay_of(const Frame& frame);
+  bool holds(const Frame& frame);
   void note_delivery(const Frame& frame);
 
   RelayOptions options_;

@@ -15,7 +15,7 @@ namespace fffa::integration {
 struct TcpTotals {
   std::uint64_t segments_out = 0;  // of the sending side, as tcp_info counts them
   std::uint64_t segments_in = 0;
-  std::uint64_t bytes_out = 0;  // payload, what was sent again included
+  std::uint64_t bytes_out = 0;    // payload, what was sent again included
   std::uint64_t retransmits = 0;  // segments that the sending side sent again (tcpi_total_retrans)
   std::uint32_t min_rtt_us = 0;   // the sending side's, the smallest of all connections
 };

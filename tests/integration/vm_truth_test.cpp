@@ -43,7 +43,8 @@ class GeneveTest : public ::testing::TestWithParam<const char*> {
 };
 
 TEST_P(GeneveTest, InnerFlowsAreTheDevicesOwnCounts) {
-  LiveSource source(veth_.here, std::string("{interfaces: [veth0], drain_interval: 500ms, ingress: ") + GetParam() + "}");
+  LiveSource source(veth_.here,
+                    std::string("{interfaces: [veth0], drain_interval: 500ms, ingress: ") + GetParam() + "}");
   ASSERT_EQ(source.error(), "");
   const Counters before = device();
   const TcpTotals truth = tcp_bulk(veth_.here, veth_.there, kGeneveThere, 2, 200'000);
@@ -74,8 +75,8 @@ INSTANTIATE_TEST_SUITE_P(Ingress, GeneveTest, ::testing::Values("xdp-native", "t
 
 struct Disturbance {
   const char* name;
-  const char* forth;  // netem on the sender's interface, behind our hook
-  const char* back;   // and on the receiver's
+  const char* forth;   // netem on the sender's interface, behind our hook
+  const char* back;    // and on the receiver's
   bool steady = true;  // every packet takes as long: any sample is about the smallest
 };
 void PrintTo(const Disturbance& disturbance, std::ostream* out) {

@@ -2,9 +2,7 @@
 #include "privileges.h"
 
 #include <bpf/libbpf.h>
-#include <linux/capability.h>
 #include <sys/eventfd.h>
-#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -17,6 +15,7 @@
 
 #include "attach.h"
 #include "fd.h"
+#include "fffa/capabilities.h"
 
 namespace fffa::ebpf {
 namespace {
@@ -46,14 +45,6 @@ Kernel running_kernel() {
   int minor = 0;
   std::sscanf(name.release, "%d.%d", &major, &minor);
   return {name.release, major * 100 + minor};
-}
-
-// Of this thread, by a call that needs no file descriptor.
-std::uint64_t effective_capabilities() {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  std::array<__user_cap_data_struct, 2> sets{};
-  if (::syscall(SYS_capget, &header, sets.data()) != 0) return 0;
-  return std::uint64_t{sets[1].effective} << 32 | sets[0].effective;
 }
 
 // "CAP_BPF, CAP_NET_ADMIN"; empty: nothing is missing.

@@ -190,8 +190,12 @@ FlowKey identity(const FlowRecord& record) noexcept;
 std::uint64_t hash(const FlowKey& key) noexcept;
 
 // Merges `other`, a record of the same identity over another interval, into `record`: counters add, flags OR, extremes
-// combine, "last" values come from the later interval. Associative; commutative but for "last" values of equal times.
-// Identity is not checked. `first_seen` 0 means an empty record.
+// combine, "last" values come from the later interval that has one. Counters, flags and extremes are associative and
+// commutative. "Last" values, and the order of labels, are what one record would have said where records are merged in
+// the order of time, however they are grouped. In another order, one that the latest records lack may come from any of
+// the others, for a record knows the end of its interval but not when each of its values was seen; and of equal times
+// the one merged last wins. Labels beyond kMaxLabels are counted as lost, each time that they come. Identity is not
+// checked. `first_seen` 0 means an empty record.
 void merge(FlowRecord& record, const FlowRecord& other) noexcept;
 
 }  // namespace fffa
