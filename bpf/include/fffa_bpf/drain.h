@@ -16,6 +16,8 @@ FFFA_INLINE int fffa_is_over(const struct fffa_flow *f, const struct fffa_drain_
 	return !active && silence >= request->idle_ns;
 }
 
+/* Whether there is something to report. Round trips are measured by the other direction's packets: where there are any,
+ * so are those. */
 FFFA_INLINE int fffa_is_active(const struct fffa_flow *f) { return (f->slot[0].packets | f->slot[1].packets) != 0; }
 
 /* Whether a flow need not be locked: nothing to report, nothing to delete. What it misses is there at the next
@@ -43,14 +45,9 @@ FFFA_INLINE void fffa_begin_record(const struct fffa_flow *f, __u32 index, struc
 	record->reserved = 0;
 }
 
-/* Moves what was measured of one direction into the record. Round trips of a direction that has sent nothing meanwhile
- * (the answers came late) stay for its next packet: no record could tell of them now. */
+/* Moves what was measured of one direction into the record. */
 FFFA_INLINE void fffa_take_slot(struct fffa_slot *slot, struct fffa_slot *into)
 {
-	if (!slot->packets) {
-		__builtin_memset(into, 0, sizeof *into);
-		return;
-	}
 	*into = *slot;
 	__builtin_memset(slot, 0, sizeof *slot);
 }

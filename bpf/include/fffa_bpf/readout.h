@@ -109,7 +109,8 @@ enum fffa_record_flags {
 	FFFA_RECORD_DELETED = 2, /* the table has forgotten the connection; another packet of it makes a new entry */
 };
 
-/* One connection with something to report; a direction whose slot has no packets has nothing. */
+/* One connection with something to report. A direction whose slot has no packets may still have round trips, of packets
+ * that an earlier read-out reported; without those it has nothing. */
 struct fffa_drain_record {
 	struct fffa_flow_key key;
 	__u64 last_ns[2]; /* by enum fffa_direction, like the arrays below */

@@ -56,6 +56,10 @@ void mark_incomplete(FlowRecord& record, const std::vector<Text>& lossy) noexcep
 
 }  // namespace
 
+bool has_no_packets(const FlowRecord& record) noexcept {
+  return record.packets == 0 && record.rtt_samples != 0;
+}
+
 void begin_total(FlowRecord& delta) noexcept {
   delta.cumulative = true;
   delta.new_packets = delta.packets;
@@ -112,7 +116,7 @@ FlowCache::Index FlowCache::closable() const noexcept {
 }
 
 void FlowCache::start_closing(Index index, bool late, bool last) {
-  closing_.emplace(Closing{index, window(index), Pending{FlowTable(pool_), {}, {}, 0}, late, last, {}});
+  closing_.emplace(Closing{index, window(index), Pending{FlowTable(pool_), {}, {}, 0}, late, last, {}, {}});
   if (auto node = windows_.extract(index)) closing_->pending = std::move(node.mapped());
   auto& statuses = closing_->pending.statuses;
   if (!late) interfaces_.complete(closing_->window, statuses);
@@ -173,6 +177,7 @@ std::vector<FlowRecord> FlowCache::next_records() {
   out.reserve(std::min(kBatchRecords, from.size()));
   while (!from.empty() && out.size() + kChunkRecords <= kBatchRecords) {
     for (auto& record : from.front()) {
+      if (!options_.cumulative && has_no_packets(record) && move_on(record)) continue;
       mark_incomplete(record, closing_->lossy);
       const FlowEndReason reason = end_reason(record);
       record.flow_end_reason = reason;
@@ -189,6 +194,19 @@ std::vector<FlowRecord> FlowCache::next_records() {
     from.drop_front();
   }
   return out;
+}
+
+// True if another window took the record, and its tickets.
+bool FlowCache::move_on(const FlowRecord& record) {
+  const Index index = merge_round_trips(record);
+  if (index == kNone) return false;
+  auto& told = closing_->told;
+  if (std::find(told.begin(), told.end(), index) == told.end()) {
+    told.push_back(index);
+    auto& tickets = windows_.at(index).tickets;
+    tickets.insert(tickets.end(), closing_->pending.tickets.begin(), closing_->pending.tickets.end());
+  }
+  return true;
 }
 
 // Why the flow ends with this record, as far as the window's end can tell.

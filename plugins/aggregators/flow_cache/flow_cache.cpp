@@ -48,9 +48,17 @@ void FlowCache::take_records(const Batch& batch, const Ticket& ticket, Emitter& 
   const std::span<const FlowRecord> records = batch.records;
   for (std::size_t i = 0; i < records.size();) {
     make_room(emitter);
+    if (has_no_packets(records[i])) {
+      if (const Index merged = merge_round_trips(records[i]); merged != kNone) {
+        pending(merged, ticket);
+        ++i;
+        continue;
+      }
+    }
     Index index = index_of(records[i]);
     std::size_t end = i + 1;
-    while (end < records.size() && end - i < kGroup && index_of(records[end]) == index) ++end;
+    while (end < records.size() && end - i < kGroup && index_of(records[end]) == index && !has_no_packets(records[end]))
+      ++end;
     if (options_.cumulative && index < open_from_) {
       late_records_ += end - i;
       index = open_from_;  // the next totals carry it
@@ -90,6 +98,26 @@ void FlowCache::merge_into(FlowTable& table, std::span<const FlowRecord> records
     }
     records = records.subspan(n);
   }
+}
+
+// Merges a record without packets into one that its flow has in an open window: its own, else the nearest before, else
+// the nearest after it. The window, or kNone.
+FlowCache::Index FlowCache::merge_round_trips(const FlowRecord& record) {
+  const FlowKey key = identity(record);
+  const std::uint64_t hashed = hash(key);
+  const auto has_it = [&](auto& entry) { return entry.second.records.find(key, hashed).operator bool(); };
+  const auto after = windows_.upper_bound(index_of(record));
+  const auto before = std::find_if(std::reverse_iterator(after), windows_.rend(), has_it);
+  const auto found = before != windows_.rend() ? std::prev(before.base()) : std::find_if(after, windows_.end(), has_it);
+  if (found == windows_.end()) return kNone;
+  FlowRecord more = record, whole;
+  if (before == windows_.rend()) more.first_seen = more.last_seen = 0;  // that record's times are those of its packets
+  FlowTable& table = found->second.records;
+  const Place place = table.find(key, hashed);
+  FlowTable::load(place, whole);
+  merge(whole, more);
+  table.store(place, whole);
+  return found->first;
 }
 
 void FlowCache::take_statuses(const Batch& batch, const Ticket& ticket, Emitter& emitter) {

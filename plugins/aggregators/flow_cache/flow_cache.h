@@ -34,6 +34,9 @@ struct Options {  // times in nanoseconds
   std::size_t max_memory = std::size_t{1} << 30;  // of records and index; batches that were emitted are not counted
 };
 
+// True for a record of round trips alone: their packets are in an earlier record.
+bool has_no_packets(const FlowRecord& record) noexcept;
+
 // Makes a total of a flow's first delta.
 void begin_total(FlowRecord& delta) noexcept;
 
@@ -66,6 +69,7 @@ class FlowCache {
     Pending pending;
     bool late;                // it was closed before
     bool last;                // the input has ended, and no window comes after it
+    std::vector<Index> told;  // open windows that hold its tickets too
     std::vector<Text> lossy;  // interfaces that lost packets in it
   };
 
@@ -90,6 +94,7 @@ class FlowCache {
   void take_statuses(const Batch& batch, const Ticket& ticket, Emitter& emitter);
   void take_records(const Batch& batch, const Ticket& ticket, Emitter& emitter);
   void merge_into(FlowTable& table, std::span<const FlowRecord> records);
+  Index merge_round_trips(const FlowRecord& record);
   Pending& pending(Index index, const Ticket& ticket);
   Index index_of(const FlowRecord& record) const noexcept;
   Window window(Index index) const noexcept { return {index * options_.interval, (index + 1) * options_.interval}; }
@@ -103,6 +108,7 @@ class FlowCache {
   bool emit_closing(Emitter& emitter, bool wait_for_room);
   void finish_closing();
   std::vector<FlowRecord> next_records();
+  bool move_on(const FlowRecord& record);
   void fold_totals();
   void track_age(FlowRecord& record);
   void forget_ages();

@@ -150,7 +150,7 @@ TEST(FlowCacheProperties, NothingIsLostWhateverComes) {
     options.lateness = below(random, 3) * testing::kSecond;
     options.max_memory = 1;  // the least
     Fixture f(options);
-    std::uint64_t sent = 0;
+    std::uint64_t sent = 0, round_trips = 0;
     double watermark = 0;
     for (int step = 0; step < 200; ++step) {
       std::vector<FlowRecord> records;
@@ -158,8 +158,13 @@ TEST(FlowCacheProperties, NothingIsLostWhateverComes) {
         const double first = std::max(0.0, watermark + below(random, 30) - 15.0);
         records.push_back(delta(below(random, 20'000), first, first + 1));
         if (below(random, 8) == 0) records.back().conn_state = ConnState::SF;
+        if (below(random, 8) == 0) {
+          records.back().packets = records.back().bytes = 0;
+          records.back().rtt_samples = 1;
+        }
+        sent += records.back().packets;
+        round_trips += records.back().rtt_samples;
       }
-      sent += records.size();
       watermark += below(random, 3);
       if (below(random, 3) == 0) f.out.rooms = static_cast<int>(below(random, 3));
       InterfaceStatus status;
@@ -171,9 +176,13 @@ TEST(FlowCacheProperties, NothingIsLostWhateverComes) {
       ASSERT_LT(f.cache.memory(), 8u << 20);
     }
     f.end();
-    std::uint64_t packets = 0;
-    for (const auto& [window, record] : f.out.records()) packets += record.accounted_packets();
+    std::uint64_t packets = 0, answered = 0;
+    for (const auto& [window, record] : f.out.records()) {
+      packets += record.accounted_packets();
+      if (!options.cumulative || record.flow_end_reason != FlowEndReason::none) answered += record.rtt_samples;
+    }
     EXPECT_EQ(packets, sent);
+    EXPECT_EQ(answered, round_trips);
     std::uint64_t seen = 0;
     for (const auto& [window, status] : f.out.statuses()) seen += status.seen.packets;
     EXPECT_EQ(seen, 200u);

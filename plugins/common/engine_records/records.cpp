@@ -138,7 +138,7 @@ void fill(const fffa_drain_record& entry, unsigned side, const Origin& origin, T
   record.ifindex = origin.ifindex;
   record.packets = slot.packets;
   record.bytes = slot.bytes;
-  record.first_seen = to_wall(slot.first_ns, offset);
+  record.first_seen = to_wall(slot.packets != 0 ? slot.first_ns : entry.last_ns[side], offset);
   record.last_seen = to_wall(entry.last_ns[side], offset);
   record.initiator = (entry.seen[side] & FFFA_SEEN_INITIATOR) != 0;
   if ((slot.vlan & FFFA_VLAN_PRESENT) != 0) {
@@ -190,7 +190,8 @@ std::string_view reason_name(std::size_t reason) noexcept {
 
 void append_records(const fffa_drain_record& entry, const Origin& origin, TimeNs offset, std::vector<FlowRecord>& out) {
   for (unsigned side = 0; side < 2; ++side) {
-    if (entry.slot[side].packets != 0) fill(entry, side, origin, offset, out.emplace_back());
+    const fffa_slot& slot = entry.slot[side];
+    if (slot.packets != 0 || slot.rtt_samples != 0) fill(entry, side, origin, offset, out.emplace_back());
   }
 }
 

@@ -77,6 +77,21 @@ TEST_F(AppendRecords, NothingForASilentDirection) {
   EXPECT_EQ(records()[0].direction, Direction::egress);
 }
 
+TEST_F(AppendRecords, RoundTripsWithoutPacketsHaveTheTimeOfTheLastOne) {
+  count(FFFA_INGRESS, 1, 50, 60);
+  count(FFFA_EGRESS, 0, 0, 40);
+  entry_.slot[FFFA_EGRESS].rtt_samples = 2;
+  entry_.slot[FFFA_EGRESS].rtt_sum_ns = 7'000;
+  const auto all = records();
+  ASSERT_EQ(all.size(), 2u);
+  EXPECT_EQ(all[1].direction, Direction::egress);
+  EXPECT_EQ(all[1].packets, 0u);
+  EXPECT_EQ(all[1].rtt_samples, 2u);
+  EXPECT_EQ(all[1].rtt_sum_us, 7u);
+  EXPECT_EQ(all[1].first_seen, 1040);
+  EXPECT_EQ(all[1].last_seen, 1040);
+}
+
 TEST_F(AppendRecords, RemoteIsTheSourceAtIngressAndTheDestinationAtEgress) {
   count(FFFA_INGRESS, 2, 5, 9);
   count(FFFA_EGRESS, 3, 6, 8);

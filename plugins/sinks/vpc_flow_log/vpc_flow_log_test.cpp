@@ -111,6 +111,18 @@ TEST(VpcFlowLog, TheStampGoesByTheRecordsEnd) {
   EXPECT_THAT(run.read(1), HasSubstr(" 80 6 12 4310 "));
 }
 
+TEST(VpcFlowLog, ARecordWithoutPacketsGivesNoLine) {
+  Logs run;
+  auto round_trip = run.record(kStart + 20 * kSecond);
+  round_trip.packets = round_trip.bytes = 0;
+  round_trip.rtt_samples = 1;
+  ASSERT_TRUE(run.harness->write(run.batch(kStart, {round_trip})).ok());
+  EXPECT_THAT(run.names(), IsEmpty());
+  ASSERT_TRUE(run.harness->write(run.batch(kStart, {run.record(kStart + 20 * kSecond), round_trip})).ok());
+  ASSERT_TRUE(run.harness->close().ok());
+  EXPECT_EQ(std::ranges::count(run.read(0), '\n'), 2) << run.read(0);
+}
+
 TEST(VpcFlowLog, LateRecordsGetAFileOfTheirOwn) {
   Logs run;
   ASSERT_TRUE(run.harness->write(run.batch(kStart + 240 * kSecond, {run.record(kStart + 250 * kSecond)})).ok());

@@ -57,6 +57,7 @@ void Windows::note(Open& open, const Batch& batch) {
     known->status.lost += lost;
   }
   for (const auto& record : batch) {
+    if (record.packets == 0 && record.refused_packets == 0) continue;  // tells of packets of an earlier record
     if (!open.active.empty() && open.active.back() == record.interface) continue;
     if (std::ranges::find(open.active, record.interface) == open.active.end()) open.active.push_back(record.interface);
   }

@@ -20,7 +20,9 @@ Batch batch(TimeNs start, TimeNs seconds = 60) {
   return b;
 }
 void add_record(Batch& b, Text interface) {
-  b.records.emplace_back().interface = interface;
+  FlowRecord& record = b.records.emplace_back();
+  record.interface = interface;
+  record.packets = 1;
 }
 
 TEST(Windows, SilentInterfacesGiveNoData) {
@@ -33,6 +35,21 @@ TEST(Windows, SilentInterfacesGiveNoData) {
   EXPECT_EQ(lines[0].status, LogStatus::nodata);
   EXPECT_EQ(lines[0].start, kStart);
   EXPECT_EQ(lines[0].end, kStart + 60 * kSecond);
+}
+
+TEST(Windows, RecordsWithoutPacketsAreNoTraffic) {
+  Windows windows;
+  auto b = batch(kStart);
+  add_record(b, kEth0);
+  b.records[0].packets = 0;
+  b.records[0].rtt_samples = 1;
+  add_record(b, kEth1);
+  b.records[1].packets = 0;
+  b.records[1].refused_packets = 1;
+  const auto lines = windows.add(b);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0].interface.interface, kEth0);
+  EXPECT_EQ(lines[0].status, LogStatus::nodata);
 }
 
 TEST(Windows, InterfacesThatWereDownGiveNothing) {

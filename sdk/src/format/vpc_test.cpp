@@ -190,6 +190,15 @@ TEST(Vpc, AllRefusedGivesNoAcceptLine) {
   EXPECT_EQ(vpc(record), "12 4310 REJECT\n");
 }
 
+// Round trips alone, whose packets were in an earlier record.
+TEST(Vpc, NoPacketsGiveNoLine) {
+  Vpc vpc{"${packets} ${bytes} ${action}"};
+  auto record = vpc.record();
+  record.packets = record.bytes = 0;
+  record.rtt_samples = 1;
+  EXPECT_EQ(vpc(record), "");
+}
+
 TEST(Vpc, RefusedPartOfEgressComesOnTop) {
   Vpc vpc{"${packets} ${bytes} ${action}"};
   auto record = vpc.record(Direction::egress);

@@ -45,14 +45,13 @@ inline void check_counts(const fffa_slot& slot, const Account& sent) {
   require(slot.ecn_ce == sent.ce && slot.tcp_ece == sent.ece && slot.tcp_cwr == sent.cwr);
 }
 
-// `peer`: what the other direction has sent in the same time, whose ACKs make round trips of this one's segments;
-// `late` ones came after the last packet that was read out.
-inline void check_measurements(const fffa_slot& slot, const Account& sent, const Account& peer, std::uint32_t late) {
+// `peer`: what the other direction has sent in the same time, whose ACKs make round trips of this one's segments.
+inline void check_measurements(const fffa_slot& slot, const Account& sent, const Account& peer) {
   const std::uint64_t again = std::uint64_t{slot.fast_retransmits} + slot.timeout_retransmits;
   require(slot.spurious_retransmits <= again);
   require(slot.out_of_order + again <= sent.with_space);
   require(slot.duplicate_acks <= sent.acks && slot.zero_windows <= sent.packets);
-  require(slot.rtt_samples <= peer.acks + late);
+  require(slot.rtt_samples <= peer.acks);
   if (slot.rtt_samples) {
     require(slot.rtt_min <= slot.rtt_max);
     require(slot.rtt_sum_ns >= std::uint64_t{slot.rtt_min} * slot.rtt_samples << FFFA_RTT_SHIFT);
@@ -69,9 +68,9 @@ inline void check_measurements(const fffa_slot& slot, const Account& sent, const
   require(slot.window_min <= slot.window_last && slot.window_last <= slot.window_max);
 }
 
-inline void check_slot(const fffa_slot& slot, const Account& sent, const Account& peer, std::uint32_t late) {
+inline void check_slot(const fffa_slot& slot, const Account& sent, const Account& peer) {
   check_counts(slot, sent);
-  check_measurements(slot, sent, peer, late);
+  check_measurements(slot, sent, peer);
 }
 
 inline void check_half(const fffa_half& half) {
@@ -89,11 +88,11 @@ inline void merge_round_trips(fffa_slot& total, const fffa_slot& part) {
 
 // Adds what a read-out said to what earlier ones said: as FlowRecords merge.
 inline void merge(fffa_slot& total, const fffa_slot& part) {
+  merge_round_trips(total, part);
   if (!part.packets) return;
   if (!total.packets) total.first_ns = part.first_ns;
   total.packets += part.packets;
   total.bytes += part.bytes;
-  merge_round_trips(total, part);
   total.jitter_sum_ns += part.jitter_sum_ns;
   total.jitter_samples += part.jitter_samples;
   total.jitter_max_ns = std::max(total.jitter_max_ns, part.jitter_max_ns);

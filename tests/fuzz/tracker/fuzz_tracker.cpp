@@ -17,8 +17,7 @@ struct Connection {
   Account unread[2];      // sent since the last read-out
   bool in_table = false;  // the twin follows an entry
   fffa_flow twin{};
-  fffa_slot read[2]{};         // what read-outs said since the entry was made
-  std::uint32_t late[2] = {};  // round trips that wait for their direction's next packet
+  fffa_slot read[2]{};  // what read-outs said since the entry was made
   std::uint64_t sent_packets = 0, sent_bytes = 0, accounted_packets = 0, accounted_bytes = 0;
 };
 
@@ -146,7 +145,6 @@ class World {
       fffa_begin_flow(&c.twin, p.direction);
       c.twin.key = c.key;
       c.read[0] = c.read[1] = {};
-      c.late[0] = c.late[1] = 0;
     }
     require(fffa_lock(&f->lock));
     if (p.direction == FFFA_INGRESS) {
@@ -163,7 +161,7 @@ class World {
 
   void check(const fffa_flow& f, const Connection& c) const {
     for (int d = 0; d < 2; ++d) {
-      check_slot(f.slot[d], c.unread[d], c.unread[!d], c.late[d]);
+      check_slot(f.slot[d], c.unread[d], c.unread[!d]);
       check_half(f.half[d]);
     }
     require(std::memcmp(f.half, c.twin.half, sizeof f.half) == 0);
@@ -188,20 +186,18 @@ class World {
     }
   }
 
-  // What was read out, and what waits, is what the twin has measured.
-  static void check_sum(Connection& c, int d, const fffa_slot& left) {
-    require(!left.packets);
-    c.late[d] = left.rtt_samples;
-    fffa_slot total = c.read[d];
-    merge_round_trips(total, left);
-    require(std::memcmp(&total, &c.twin.slot[d], sizeof total) == 0);
+  // What was read out is what the twin has measured, and nothing is left.
+  static void check_sum(const Connection& c, int d, const fffa_slot& left) {
+    constexpr fffa_slot nothing{};
+    require(std::memcmp(&left, &nothing, sizeof left) == 0);
+    require(std::memcmp(&c.read[d], &c.twin.slot[d], sizeof left) == 0);
   }
 
   void take(const fffa_drain_record& record, int drained) {
     Connection& c = connections_[record.key.remote_port - 1000];
     require(fffa_same_key(&record.key, &c.key) && c.in_table);
     for (int d = 0; d < 2; ++d) {
-      check_slot(record.slot[d], c.unread[d], c.unread[!d], c.late[d]);
+      check_slot(record.slot[d], c.unread[d], c.unread[!d]);
       if (c.key.encap) require(record.tunnel.side[d].bytes == c.unread[d].outer_bytes);
       require(record.last_ns[d] == c.twin.half[d].last_ns && record.seen[d] == c.twin.half[d].seen);
       require(record.window_scale[d] == fffa_window_scale(&c.twin, d));

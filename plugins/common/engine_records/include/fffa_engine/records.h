@@ -21,8 +21,9 @@ struct Origin {
   std::optional<Direction> direction{};
 };
 
-// Appends one record for each direction of `entry` that has packets: none, one or two. `offset`: Unix time less the
-// engine's time, in nanoseconds.
+// Appends one record for each direction of `entry` that has packets or round trips: none, one or two. Round trips
+// without packets have the time of the direction's last packet, whose record has gone before. `offset`: Unix time less
+// the engine's time, in nanoseconds.
 void append_records(const fffa_drain_record& entry, const Origin& origin, TimeNs offset, std::vector<FlowRecord>& out);
 
 // Zeek's connection state, from the flags that each direction has shown since the connection began (enum fffa_seen, by
