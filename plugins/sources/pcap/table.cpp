@@ -148,6 +148,7 @@ void Table::track(std::uint32_t index, fffa_packet& packet, RecordTaker& taker) 
   fffa_flow& flow = table_.flows[index];
   if (fffa_unlikely(!fffa_is_active(&flow))) note_dirty(index);
   if (fffa_unlikely(packet.time_ns < last_of(flow))) return track_late(index, packet, taker);
+  if (fffa_unlikely(!late_.empty())) note_latest(index, packet.direction);
   if (packet.direction == FFFA_INGRESS)
     fffa_track(&flow, &packet, FFFA_INGRESS);
   else
@@ -178,7 +179,10 @@ void Table::track_late(std::uint32_t index, fffa_packet& packet, RecordTaker& ta
     }
     rebase(flow, time);
   }
-  if (flow.half[side].last_ns > time) note_late(index, packet.direction, time);
+  if (flow.half[side].last_ns > time)
+    note_late(index, packet.direction, time);
+  else
+    note_latest(index, packet.direction);
   const std::uint64_t own_latest = std::max<std::uint64_t>(flow.half[side].last_ns, time);
   packet.time_ns = std::max(time, last_of(flow));
   fffa_track(&flow, &packet, side);
@@ -192,17 +196,22 @@ void Table::note_late(std::uint32_t index, unsigned side, std::uint64_t time) {
   const fffa_flow& flow = table_.flows[index];
   const std::uint64_t key = std::uint64_t{index} * 2 + side;
   if (flow.slot[side].packets == 0) {
-    late_[key] = {flow.half[side].last_ns, time};
+    late_[key] = time;
   } else if (const auto found = late_.find(key); found != late_.end()) {
-    found->second.own = std::max(found->second.own, time);
+    found->second = std::max(found->second, time);
   }
+}
+
+// The latest packet of its direction, or another one with that stamp: this one is in the next record.
+void Table::note_latest(std::uint32_t index, unsigned side) {
+  late_.erase(std::uint64_t{index} * 2 + side);
 }
 
 void Table::tell_late(fffa_drain_record& record) {
   for (const unsigned side : {0u, 1u}) {
     const auto found = late_.find(std::uint64_t{record.index} * 2 + side);
     if (found == late_.end()) continue;
-    if (record.last_ns[side] == found->second.remembered) record.last_ns[side] = found->second.own;
+    record.last_ns[side] = found->second;
     late_.erase(found);
   }
 }

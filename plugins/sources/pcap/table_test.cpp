@@ -125,6 +125,24 @@ TEST(Table, ALatePacketBehindAReadOutDoesNotOutliveItsRecord) {
   EXPECT_EQ(s.totals.records[2].last_ns[0], 5020'000'000u);
 }
 
+TEST(Table, APacketStampedAsTheLatestOfTheRecordBeforeCounts) {
+  Counting s(100);
+  s.count(packet_of(1, 100'000));
+  s.table.read_out(kSecond, s.totals);
+  s.count(packet_of(1, 99'000));
+  s.count(packet_of(1, 100'000));
+  s.table.read_out(kSecond, s.totals);
+  s.count(packet_of(1, 200'000, FFFA_EGRESS));
+  s.count(packet_of(1, 99'000));
+  s.count(packet_of(1, 100'000));  // behind the other direction only
+  s.table.read_out(kSecond, s.totals);
+  ASSERT_EQ(s.totals.records.size(), 3u);
+  for (const std::size_t i : {1, 2}) {
+    EXPECT_EQ(s.totals.records[i].slot[0].first_ns, 99'000u);
+    EXPECT_EQ(s.totals.records[i].last_ns[0], 100'000u);
+  }
+}
+
 // To the tracker a read-out makes no difference: the gaps between packets are the same.
 TEST(Table, AReadOutAmongPacketsOutOfOrderChangesNoTotal) {
   const auto jitter = [](bool read_out) {
