@@ -166,8 +166,8 @@ void Table::note_dirty(std::uint32_t index) {
 }
 
 // A packet that is stamped before the flow's latest one. A little is disorder of the capture: to the tracker no time
-// has passed, whether or not there was a read-out meanwhile. More is a clock that was set, and what lies before is
-// reported on its own. Either way the record's times are those of its packets.
+// has passed, whether or not there was a read-out meanwhile; but jitter is of the direction's own stamps. More is a clock
+// that was set, and what lies before is reported on its own. Either way the record's times are those of its packets.
 void Table::track_late(std::uint32_t index, fffa_packet& packet, RecordTaker& taker) {
   fffa_flow& flow = table_.flows[index];
   const int side = packet.direction;
@@ -185,6 +185,8 @@ void Table::track_late(std::uint32_t index, fffa_packet& packet, RecordTaker& ta
     note_latest(index, packet.direction);
   const std::uint64_t own_latest = std::max<std::uint64_t>(flow.half[side].last_ns, time);
   packet.time_ns = std::max(time, last_of(flow));
+  // Only jitter reads this, as an interval of one direction's own: it stays as it was.
+  if (flow.half[side].last_ns != 0) flow.half[side].last_ns += packet.time_ns - time;
   fffa_track(&flow, &packet, side);
   flow.slot[side].first_ns = std::min<std::uint64_t>(flow.slot[side].first_ns, time);
   flow.half[side].last_ns = own_latest;
