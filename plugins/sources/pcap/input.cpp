@@ -2,6 +2,7 @@
 #include "input.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -22,7 +23,7 @@ constexpr int kGzip = 15 + 16;                         // window bits: the large
 Result<std::unique_ptr<FileInput>> FileInput::open(const std::string& path) {
   const bool standard = path == "-";
   const std::string name = standard ? "standard input" : path;
-  const int fd = standard ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  const int fd = standard ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   if (fd < 0) {
     const bool forbidden = errno == EACCES || errno == EPERM;
     return system_error("open " + name, errno, forbidden ? Disposition::unavailable : Disposition::fatal);
@@ -45,11 +46,19 @@ FileInput::~FileInput() {
   if (owned_) ::close(fd_);
 }
 
+// A pipe that nobody has opened for writing yet would be at its end.
+bool FileInput::may_read() const {
+  if (ask_) return ask_(fd_);
+  pollfd entry{fd_, POLLIN, 0};
+  if (may_block_) ::poll(&entry, 1, -1);
+  return true;
+}
+
 Result<std::size_t> FileInput::read(std::span<std::uint8_t> into) {
   for (;;) {
-    if (ask_ && !ask_(fd_)) return std::size_t{0};
+    if (!may_read()) return std::size_t{0};
     const ssize_t got = ::read(fd_, into.data(), into.size());
-    if (got < 0 && (errno == EINTR || (errno == EAGAIN && ask_))) continue;
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (got < 0) return system_error("read " + name_ + " at byte " + std::to_string(consumed_));
     consumed_ += static_cast<std::uint64_t>(got);
     return static_cast<std::size_t>(got);

@@ -59,10 +59,9 @@ Result<void> Pcap::start() {
   file_ = file->get();
   input_ = decompressed(std::move(*file));
   reader_.emplace(*input_, name_);
-  if (file_->may_block()) {
-    file_->before_read([this](int fd) { return await_input(fd); });
-  } else if (auto opened = reader_->open(); !opened) {
-    return opened;
+  file_->before_read([this](int fd) { return may_read(fd); });
+  if (!file_->may_block()) {
+    if (auto opened = reader_->open(); !opened) return opened;
   }
   return table_.start();
 }
@@ -86,9 +85,9 @@ Result<void> Pcap::run(Output& output) {
 Result<void> Pcap::finish(Reader::Next why) {
   track_pending();
   read_out(newest_);
-  const bool stopped = why == Reader::Next::packet || output_->stopping();
+  const bool stopped = why == Reader::Next::packet || ended_early_;
   const std::string kept = "; the " + std::to_string(counts_.packets) + " packets before it are counted";
-  if (why == Reader::Next::error) return fail(reader_->error() + kept);
+  if (!stopped && why == Reader::Next::error) return fail(reader_->error() + kept);
   if (!stopped && !reader_->cut().empty()) context_.log().warning(reader_->cut() + kept);
   if (!stopped && !input_->complaint().empty()) context_.log().warning(name_ + ": " + input_->complaint());
   context_.log().info(name_ + ": " + std::to_string(counts_.packets) + " packets read");
@@ -172,14 +171,21 @@ bool Pcap::await(TimeNs time) {
   }
 }
 
-// Before a read that may block: what is there is counted first.
+// Before every read: a capture may have any number of bytes and no packet in them.
+bool Pcap::may_read(int fd) {
+  if (output_ == nullptr) return true;  // start()
+  if (going() && (!file_->may_block() || await_input(fd))) return true;
+  ended_early_ = true;
+  return false;
+}
+
+// What is there is counted first.
 bool Pcap::await_input(int fd) {
-  if (output_ == nullptr) return true;
   track_pending();
   while (!readable(fd)) {
     if (!output_->wait(kPatience, fd)) return false;
   }
-  return !output_->stopping();
+  return going();
 }
 
 // ---- records
