@@ -103,15 +103,25 @@ class GzipInput final : public Input {
     return end_ != 0;
   }
 
-  bool has_magic() const { return end_ - at_ >= 2 && in_[at_] == 0x1f && in_[at_ + 1] == 0x8b; }
-
-  Result<void> begin() {
-    while (end_ < 2) {  // a pipe may give a single byte
+  // Makes two bytes be there, if as many are left: a pipe may give a single one.
+  Result<void> await_magic() {
+    if (end_ - at_ >= 2) return {};
+    std::memmove(in_.data(), in_.data() + at_, end_ - at_);
+    end_ -= at_;
+    at_ = 0;
+    while (end_ < 2) {
       auto got = raw_->read(std::span(in_).subspan(end_));
       if (!got) return got.error();
       if (*got == 0) break;
       end_ += *got;
     }
+    return {};
+  }
+
+  bool has_magic() const { return end_ - at_ >= 2 && in_[at_] == 0x1f && in_[at_ + 1] == 0x8b; }
+
+  Result<void> begin() {
+    if (auto awaited = await_magic(); !awaited) return awaited;
     mode_ = Mode::plain;
     if (!has_magic()) return {};
     if (inflateInit2(&stream_, kGzip) != Z_OK) throw std::bad_alloc();
@@ -129,17 +139,7 @@ class GzipInput final : public Input {
 
   // Where one member ends, another may begin: `cat a.gz b.gz`.
   Result<bool> next_member() {
-    if (end_ - at_ < 2) {
-      std::memmove(in_.data(), in_.data() + at_, end_ - at_);
-      end_ -= at_;
-      at_ = 0;
-      while (end_ < 2) {
-        auto got = raw_->read(std::span(in_).subspan(end_));
-        if (!got) return got.error();
-        if (*got == 0) break;
-        end_ += *got;
-      }
-    }
+    if (auto awaited = await_magic(); !awaited) return awaited.error();
     if (!has_magic()) {
       if (end_ != at_) complaint_ = "what follows the compressed data is no gzip and was ignored";
       return false;
