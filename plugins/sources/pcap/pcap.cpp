@@ -12,7 +12,10 @@ constexpr std::size_t kBatchRecords = 1024;
 constexpr std::uint64_t kProgressPackets = 16384;  // between looks whether it is time to show progress
 constexpr std::size_t kQuietStatuses = 256;        // more interfaces than these are named only when they have news
 constexpr auto kPatience = std::chrono::seconds(1);
-constexpr std::int64_t kSetBack = 60'000'000'000;  // time that goes back by more than this was set
+// Read-outs and pace are of the capture as a whole, and follow its time forwards only: back, if it goes back by more
+// than this. (Connections are stricter, each for itself: kDisorderNs of table.cpp.)
+constexpr std::int64_t kScheduleSetBackNs = 60'000'000'000;
+constexpr std::uint64_t kStopPackets = 64;  // between looks whether to stop
 
 Table::Options table_options(const Config& config, bool tunnels) {
   Table::Options options;
@@ -71,7 +74,7 @@ Result<void> Pcap::run(Output& output) {
   Progress progress(name_, file_->size());
   Packet packet;
   auto next = Reader::Next::packet;
-  while (counts_.packets % Table::kBatch != 0 || going()) {
+  while (goes_on()) {
     next = reader_->next(packet);
     if (next != Reader::Next::packet) break;
     if (config_.pace == Pace::realtime && !await(packet.time)) break;
@@ -80,6 +83,10 @@ Result<void> Pcap::run(Output& output) {
   }
   progress.clear();
   return finish(next);
+}
+
+bool Pcap::goes_on() const {
+  return counts_.packets % kStopPackets != 0 || going();
 }
 
 Result<void> Pcap::finish(Reader::Next why) {
@@ -144,7 +151,7 @@ std::size_t Pcap::status_of(std::uint32_t interface) {
 void Pcap::heed_time(TimeNs time) {
   const std::int64_t interval = config_.drain_interval.count();
   const auto edge_after = [&](TimeNs t) { return (t / interval + 1) * interval; };
-  if (time < next_edge_ && time >= next_edge_ - interval - kSetBack) {
+  if (time < next_edge_ && time >= next_edge_ - interval - kScheduleSetBackNs) {
     newest_ = std::max(newest_, time);
     return;
   }
@@ -157,11 +164,12 @@ void Pcap::heed_time(TimeNs time) {
   read_out(back ? batch_.watermark : next_edge_ - interval);
 }
 
-// Waits until the packet's time has come. Meanwhile edges may pass.
+// Waits until the packet's time has come (at once for the first one, and where the clock was set back). Meanwhile edges
+// may pass.
 bool Pcap::await(TimeNs time) {
   for (;;) {
     const TimeNs now = context_.clock().monotonic().count();
-    if (!lag_ || time < now + *lag_ - kSetBack) lag_ = time - now;  // the first one, or the clock was set back
+    if (!lag_ || time < now + *lag_ - kScheduleSetBackNs) lag_ = time - now;
     const TimeNs reached = now + *lag_;
     if (time <= reached) return true;
     track_pending();

@@ -44,6 +44,7 @@ class Pcap final : public Source, private RecordTaker {
   bool await(TimeNs time);
   bool may_read(int fd);
   bool await_input(int fd);
+  bool goes_on() const;
   bool going() const { return !abandoned_ && !output_->stopping(); }
   Result<void> finish(Reader::Next why);
   std::size_t status_of(std::uint32_t interface);

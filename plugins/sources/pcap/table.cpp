@@ -11,7 +11,8 @@ namespace fffa::pcap {
 namespace {
 
 constexpr std::uint64_t kLingerNs = 1'000'000'000;  // a closed connection's last ACKs come within this time
-constexpr std::uint64_t kStepNs = 1'000'000'000;    // time that goes back by more than this was set
+// A packet that is older than its connection's latest by no more than this comes late; else the clock was set.
+constexpr std::uint64_t kDisorderNs = 1'000'000'000;
 // With fewer entries than these, nothing is forgotten: a connection that goes on after its end, or after a long
 // silence, is judged by what is known of it.
 constexpr std::size_t kFew = 65536;
@@ -166,13 +167,14 @@ void Table::note_dirty(std::uint32_t index) {
 }
 
 // A packet that is stamped before the flow's latest one. A little is disorder of the capture: to the tracker no time
-// has passed, whether or not there was a read-out meanwhile; but jitter is of the direction's own stamps. More is a clock
-// that was set, and what lies before is reported on its own. Either way the record's times are those of its packets.
+// has passed, whether or not there was a read-out meanwhile; but jitter is of the direction's own stamps. More is a
+// clock that was set, and what lies before is reported on its own. Either way the record's times are those of its
+// packets.
 void Table::track_late(std::uint32_t index, fffa_packet& packet, RecordTaker& taker) {
   fffa_flow& flow = table_.flows[index];
   const int side = packet.direction;
   const std::uint64_t time = packet.time_ns;
-  if (last_of(flow) - time > kStepNs) {
+  if (last_of(flow) - time > kDisorderNs) {
     if (fffa_is_active(&flow)) {
       drain(index, request_of(UINT64_MAX, UINT64_MAX), 0, taker);
       note_dirty(index);
