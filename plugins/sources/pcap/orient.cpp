@@ -140,7 +140,7 @@ std::uint32_t Paths::look_up(const Path& path) {
     plain.vlans = 0;
     plain.inner_vlan = 0;
     plain.ifindex = 0;
-    number = add(plain, SIZE_MAX);  // interfaces are bounded themselves
+    number = add(plain, SIZE_MAX);  // there are few of these
   }
   last_ = path;
   last_number_ = number;

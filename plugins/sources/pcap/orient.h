@@ -38,7 +38,8 @@ struct Path {
   friend bool operator==(const Path&, const Path&) = default;
 };
 
-// What captures choose is hashed with random seeds, the engine's way: who does not know them cannot make keys that meet.
+// What captures choose is hashed with random seeds, the engine's way: who does not know them cannot make keys that
+// meet.
 class SeededHash {
  public:
   static constexpr std::size_t kWords = 4;
@@ -53,11 +54,13 @@ struct PathHash {
   std::size_t operator()(const Path& path) const noexcept;
 };
 
-// Numbers of paths, from 1 on. Bounded: when there are too many (nobody has them but forgers), further ones lose their
-// VLAN tags, and if need be everything but their interface.
+// Numbers of paths, from 1 on. Bounded: when there are kMax (nobody has as many but forgers), further ones keep their
+// interface, kind and way only. Of those there are at most kPlain for each interface of the capture, which the reader
+// bounds: kMax + kPlain * kMaxInterfaces in all.
 class Paths {
  public:
   static constexpr std::size_t kMax = std::size_t{1} << 20;
+  static constexpr std::size_t kPlain = 10;  // four kinds without a way, and two with any of three
   std::uint32_t number_of(const Path& path) {
     if (path == last_) return last_number_;
     return look_up(path);

@@ -312,6 +312,27 @@ TEST(Paths, AreBounded) {
     ASSERT_NE(paths.number_of(path), 0u);
   }
   EXPECT_LE(paths.size(), Paths::kMax + 1);
+  for (std::uint16_t tag = 1; tag < 100; ++tag) {
+    path.inner_vlan = tag;
+    path.ifindex = tag;
+    path.way = Way::unknown;
+    for (const auto kind : {Path::directed, Path::undirected, Path::overlay, Path::overlay_reverse}) {
+      path.kind = kind;
+      static_cast<void>(paths.number_of(path));
+    }
+    for (const auto kind : {Path::gwlb, Path::gwlb_reverse}) {
+      path.kind = kind;
+      for (const auto way : {Way::unknown, Way::in, Way::out}) {
+        path.way = way;
+        const Path& kept = paths[paths.number_of(path)];
+        EXPECT_EQ(kept.kind, kind);
+        EXPECT_EQ(kept.way, way);
+        EXPECT_EQ(kept.inner_vlan, 0);
+      }
+    }
+  }
+  EXPECT_EQ(paths.size(), Paths::kMax + Paths::kPlain - 1) << "the very first one was plain";
+  path = {.kind = Path::undirected};
   path.vlans = 7;
   EXPECT_EQ(paths[paths.number_of(path)].vlans, 7u);
 }
