@@ -2,6 +2,7 @@
 #include "input.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -22,7 +23,7 @@ constexpr int kGzip = 15 + 16;                         // window bits: the large
 Result<std::unique_ptr<FileInput>> FileInput::open(const std::string& path) {
   const bool standard = path == "-";
   const std::string name = standard ? "standard input" : path;
-  const int fd = standard ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  const int fd = standard ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
   if (fd < 0) {
     const bool forbidden = errno == EACCES || errno == EPERM;
     return system_error("open " + name, errno, forbidden ? Disposition::unavailable : Disposition::fatal);
@@ -45,11 +46,19 @@ FileInput::~FileInput() {
   if (owned_) ::close(fd_);
 }
 
+// A pipe that nobody has opened for writing yet would be at its end.
+bool FileInput::may_read() const {
+  if (ask_) return ask_(fd_);
+  pollfd entry{fd_, POLLIN, 0};
+  if (may_block_) ::poll(&entry, 1, -1);
+  return true;
+}
+
 Result<std::size_t> FileInput::read(std::span<std::uint8_t> into) {
   for (;;) {
-    if (ask_ && !ask_(fd_)) return std::size_t{0};
+    if (!may_read()) return std::size_t{0};
     const ssize_t got = ::read(fd_, into.data(), into.size());
-    if (got < 0 && (errno == EINTR || (errno == EAGAIN && ask_))) continue;
+    if (got < 0 && (errno == EINTR || errno == EAGAIN)) continue;
     if (got < 0) return system_error("read " + name_ + " at byte " + std::to_string(consumed_));
     consumed_ += static_cast<std::uint64_t>(got);
     return static_cast<std::size_t>(got);
@@ -94,15 +103,25 @@ class GzipInput final : public Input {
     return end_ != 0;
   }
 
-  bool has_magic() const { return end_ - at_ >= 2 && in_[at_] == 0x1f && in_[at_ + 1] == 0x8b; }
-
-  Result<void> begin() {
-    while (end_ < 2) {  // a pipe may give a single byte
+  // Makes two bytes be there, if as many are left: a pipe may give a single one.
+  Result<void> await_magic() {
+    if (end_ - at_ >= 2) return {};
+    std::memmove(in_.data(), in_.data() + at_, end_ - at_);
+    end_ -= at_;
+    at_ = 0;
+    while (end_ < 2) {
       auto got = raw_->read(std::span(in_).subspan(end_));
       if (!got) return got.error();
       if (*got == 0) break;
       end_ += *got;
     }
+    return {};
+  }
+
+  bool has_magic() const { return end_ - at_ >= 2 && in_[at_] == 0x1f && in_[at_ + 1] == 0x8b; }
+
+  Result<void> begin() {
+    if (auto awaited = await_magic(); !awaited) return awaited;
     mode_ = Mode::plain;
     if (!has_magic()) return {};
     if (inflateInit2(&stream_, kGzip) != Z_OK) throw std::bad_alloc();
@@ -120,17 +139,7 @@ class GzipInput final : public Input {
 
   // Where one member ends, another may begin: `cat a.gz b.gz`.
   Result<bool> next_member() {
-    if (end_ - at_ < 2) {
-      std::memmove(in_.data(), in_.data() + at_, end_ - at_);
-      end_ -= at_;
-      at_ = 0;
-      while (end_ < 2) {
-        auto got = raw_->read(std::span(in_).subspan(end_));
-        if (!got) return got.error();
-        if (*got == 0) break;
-        end_ += *got;
-      }
-    }
+    if (auto awaited = await_magic(); !awaited) return awaited.error();
     if (!has_magic()) {
       if (end_ != at_) complaint_ = "what follows the compressed data is no gzip and was ignored";
       return false;

@@ -28,10 +28,11 @@ class Input {
   virtual std::string complaint() const { return {}; }
 };
 
-// Called before a read that may block; false: do not read, the input ends here.
+// Called before every read; false: do not read, the input ends here. Where reading may block it is also who waits.
 using BeforeRead = std::function<bool(int fd)>;
 
-// Opens `path` ("-": standard input). A terminal and a folder are refused.
+// Opens `path` ("-": standard input), without waiting for whoever is to write into a pipe. A terminal and a folder are
+// refused.
 class FileInput final : public Input {
  public:
   static Result<std::unique_ptr<FileInput>> open(const std::string& path);
@@ -40,7 +41,7 @@ class FileInput final : public Input {
   Result<std::size_t> read(std::span<std::uint8_t> into) override;
   std::uint64_t consumed() const noexcept override { return consumed_; }
 
-  // A pipe, socket or device: reading may block.
+  // A pipe, socket or device: there may be nothing to read yet.
   bool may_block() const noexcept { return may_block_; }
   // Bytes of a regular file; 0: not known.
   std::uint64_t size() const noexcept { return size_; }
@@ -48,6 +49,7 @@ class FileInput final : public Input {
 
  private:
   FileInput(int fd, bool owned, std::string name) : fd_(fd), owned_(owned), name_(std::move(name)) {}
+  bool may_read() const;
   int fd_;
   bool owned_;
   bool may_block_ = false;

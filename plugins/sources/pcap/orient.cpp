@@ -6,6 +6,8 @@
 #include <random>
 #include <utility>
 
+#include "fffa_bpf/hash.h"
+
 namespace fffa::pcap {
 namespace {
 
@@ -96,12 +98,30 @@ bool higher(const fffa_addr& a, std::uint16_t port, const fffa_addr& b, std::uin
 
 }  // namespace
 
+SeededHash::SeededHash() {
+  std::random_device random;
+  for (auto& seed : seeds_) seed = static_cast<std::uint32_t>(random());
+}
+
+std::size_t SeededHash::operator()(std::span<const std::uint64_t> words) const noexcept {
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i < words.size(); ++i) sum += fffa_hash_word(words[i], seeds_[2 * i], seeds_[2 * i + 1]);
+  return fffa_hash_end(sum);
+}
+
 std::size_t PathHash::operator()(const Path& path) const noexcept {
-  std::uint64_t hash = (std::uint64_t{path.interface} << 32 | path.ifindex) * 0x9e3779b97f4a7c15ull;
-  hash ^= std::uint64_t{path.vlans} << 24 ^ std::uint64_t{path.inner_vlan} << 8 ^ static_cast<unsigned>(path.way) << 4 ^
-          path.kind;
-  hash ^= hash >> 29;
-  return hash * 0xbf58476d1ce4e5b9ull >> 16;
+  const std::uint64_t words[] = {std::uint64_t{path.interface} << 32 | path.ifindex,
+                                 std::uint64_t{path.vlans} << 32 | std::uint64_t{path.inner_vlan} << 16 |
+                                     static_cast<unsigned>(path.way) << 8 | path.kind};
+  return hash(words);
+}
+
+std::size_t GatewayPairHash::operator()(const GatewayPair& pair) const noexcept {
+  const std::uint64_t words[] = {pair.low.words[0], pair.low.words[1], pair.high.words[0], pair.high.words[1]};
+  return hash(words);
+}
+bool operator==(const GatewayPair& a, const GatewayPair& b) noexcept {
+  return std::memcmp(&a, &b, sizeof a) == 0;
 }
 
 std::uint32_t Paths::add(const Path& path, std::size_t limit) {
@@ -120,26 +140,15 @@ std::uint32_t Paths::look_up(const Path& path) {
     plain.vlans = 0;
     plain.inner_vlan = 0;
     plain.ifindex = 0;
-    number = add(plain, SIZE_MAX);  // interfaces are bounded themselves
+    number = add(plain, SIZE_MAX);  // there are few of these
   }
   last_ = path;
   last_number_ = number;
   return number;
 }
 
-std::size_t GatewayPaths::PairHash::operator()(const Pair& pair) const noexcept {
-  std::uint64_t hash = 0;
-  for (const auto* end : {&pair.low, &pair.high}) {
-    for (const std::uint64_t word : end->words) hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
-  }
-  return hash >> 16;
-}
-bool GatewayPaths::PairEqual::operator()(const Pair& a, const Pair& b) const noexcept {
-  return std::memcmp(&a, &b, sizeof a) == 0;
-}
-
 Way GatewayPaths::way_of(const fffa_outer& outer, bool reverse) {
-  const Pair pair = reverse ? Pair{outer.dst, outer.src} : Pair{outer.src, outer.dst};
+  const GatewayPair pair = reverse ? GatewayPair{outer.dst, outer.src} : GatewayPair{outer.src, outer.dst};
   auto found = first_.find(pair);
   if (found == first_.end()) {
     if (first_.size() >= kMax) return Way::unknown;

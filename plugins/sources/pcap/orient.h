@@ -16,7 +16,9 @@
 // Paths have numbers, which stand in the engine's key in place of an interface's index.
 #pragma once
 
+#include <array>
 #include <cstdint>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -35,15 +37,30 @@ struct Path {
   Way way = Way::unknown;  // of all its packets, where it goes by who began
   friend bool operator==(const Path&, const Path&) = default;
 };
+
+// What captures choose is hashed with random seeds, the engine's way: who does not know them cannot make keys that
+// meet.
+class SeededHash {
+ public:
+  static constexpr std::size_t kWords = 4;
+  SeededHash();
+  std::size_t operator()(std::span<const std::uint64_t> words) const noexcept;  // kWords at most
+
+ private:
+  std::array<std::uint32_t, 2 * kWords> seeds_;
+};
 struct PathHash {
+  SeededHash hash;
   std::size_t operator()(const Path& path) const noexcept;
 };
 
-// Numbers of paths, from 1 on. Bounded: when there are too many (nobody has them but forgers), further ones lose their
-// VLAN tags, and if need be everything but their interface.
+// Numbers of paths, from 1 on. Bounded: when there are kMax (nobody has as many but forgers), further ones keep their
+// interface, kind and way only. Of those there are at most kPlain for each interface of the capture, which the reader
+// bounds: kMax + kPlain * kMaxInterfaces in all.
 class Paths {
  public:
   static constexpr std::size_t kMax = std::size_t{1} << 20;
+  static constexpr std::size_t kPlain = 10;  // four kinds without a way, and two with any of three
   std::uint32_t number_of(const Path& path) {
     if (path == last_) return last_number_;
     return look_up(path);
@@ -75,6 +92,16 @@ struct Framed {
 // header (never of what it carries) are overwritten.
 Framed frame_of(const Packet& packet, std::uint16_t link_type, std::uint32_t tunnels);
 
+// Two outer addresses, the lower one first.
+struct GatewayPair {
+  fffa_addr low, high;
+  friend bool operator==(const GatewayPair& a, const GatewayPair& b) noexcept;
+};
+struct GatewayPairHash {
+  SeededHash hash;
+  std::size_t operator()(const GatewayPair& pair) const noexcept;
+};
+
 // Which of two outer directions a Gateway Load Balancer's packets were first seen in. Bounded: of further pairs of
 // addresses nothing is known (nobody has as many but forgers).
 class GatewayPaths {
@@ -84,16 +111,7 @@ class GatewayPaths {
   Way way_of(const fffa_outer& outer, bool reverse);
 
  private:
-  struct Pair {
-    fffa_addr low, high;
-  };
-  struct PairHash {
-    std::size_t operator()(const Pair& pair) const noexcept;
-  };
-  struct PairEqual {
-    bool operator()(const Pair& a, const Pair& b) const noexcept;
-  };
-  std::unordered_map<Pair, bool, PairHash, PairEqual> first_;  // whether it was the reverse one
+  std::unordered_map<GatewayPair, bool, GatewayPairHash> first_;  // whether it was the reverse one
 };
 
 class Orienter {

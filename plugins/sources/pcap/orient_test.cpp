@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
+#include <vector>
 
 #include "fffa_bpf/host_table.h"
 #include "fragments.h"
@@ -288,6 +290,61 @@ TEST_F(Orient, TunnelsStayClosedOnRequest) {
   EXPECT_EQ(out.key.proto, FFFA_PROTO_UDP);
 }
 
+template <typename Key, typename Hash>
+std::size_t different(const std::vector<Key>& keys, const Hash& hash) {
+  std::set<std::size_t> hashes;
+  for (const auto& key : keys) hashes.insert(hash(key));
+  return hashes.size();
+}
+
+// Keys for which multiplying and folding in, word after word without a seed, always ends in the same: who knows how a
+// hash goes on can choose the last word by all the others.
+constexpr std::uint64_t kKnown = 0x9e3779b97f4a7c15ull;
+
+std::vector<GatewayPair> crafted_pairs() {
+  std::vector<GatewayPair> pairs(1000);
+  for (std::uint64_t i = 0; i < pairs.size(); ++i) {
+    auto& [low, high] = pairs[i];
+    low.words[0] = 0x20 | i << 8;
+    high.words[0] = 0xfd;
+    const std::uint64_t sum = ((low.words[0] * kKnown) * kKnown ^ high.words[0]) * kKnown;
+    high.words[1] = sum ^ 0x1234567800000000ull;
+  }
+  return pairs;
+}
+
+std::vector<Path> crafted_paths() {
+  std::vector<Path> paths;
+  for (std::uint32_t ifindex = 0; ifindex < 1u << 22; ++ifindex) {
+    const std::uint64_t sum = ifindex * kKnown;
+    if ((sum >> 56 | (sum & 0xff)) != 0) continue;
+    Path& path = paths.emplace_back();
+    path.ifindex = ifindex;
+    path.vlans = static_cast<std::uint32_t>(sum >> 24);
+    path.inner_vlan = static_cast<std::uint16_t>(sum >> 8);
+  }
+  return paths;
+}
+
+TEST(SeededHash, NobodyCanMakeKeysThatMeet) {
+  const auto pairs = crafted_pairs();
+  const GatewayPairHash pair_hash, other_pair_hash;
+  EXPECT_EQ(different(pairs, pair_hash), pairs.size());
+  EXPECT_NE(pair_hash(pairs[0]), other_pair_hash(pairs[0]));
+  const auto paths = crafted_paths();
+  EXPECT_GT(paths.size(), 20u);
+  const PathHash path_hash, other_path_hash;
+  EXPECT_EQ(different(paths, path_hash), paths.size());
+  EXPECT_NE(path_hash(paths[0]), other_path_hash(paths[0]));
+}
+
+TEST(SeededHash, EveryPartOfAKeyCounts) {
+  const PathHash hash;
+  const Path paths[] = {
+      {}, {.interface = 1}, {.ifindex = 1}, {.vlans = 1}, {.inner_vlan = 1}, {.kind = Path::gwlb}, {.way = Way::in}};
+  EXPECT_EQ(different(std::vector(std::begin(paths), std::end(paths)), hash), std::size(paths));
+}
+
 TEST(Paths, AreBounded) {
   Paths paths;
   Path path;
@@ -297,6 +354,27 @@ TEST(Paths, AreBounded) {
     ASSERT_NE(paths.number_of(path), 0u);
   }
   EXPECT_LE(paths.size(), Paths::kMax + 1);
+  for (std::uint16_t tag = 1; tag < 100; ++tag) {
+    path.inner_vlan = tag;
+    path.ifindex = tag;
+    path.way = Way::unknown;
+    for (const auto kind : {Path::directed, Path::undirected, Path::overlay, Path::overlay_reverse}) {
+      path.kind = kind;
+      static_cast<void>(paths.number_of(path));
+    }
+    for (const auto kind : {Path::gwlb, Path::gwlb_reverse}) {
+      path.kind = kind;
+      for (const auto way : {Way::unknown, Way::in, Way::out}) {
+        path.way = way;
+        const Path& kept = paths[paths.number_of(path)];
+        EXPECT_EQ(kept.kind, kind);
+        EXPECT_EQ(kept.way, way);
+        EXPECT_EQ(kept.inner_vlan, 0);
+      }
+    }
+  }
+  EXPECT_EQ(paths.size(), Paths::kMax + Paths::kPlain - 1) << "the very first one was plain";
+  path = {.kind = Path::undirected};
   path.vlans = 7;
   EXPECT_EQ(paths[paths.number_of(path)].vlans, 7u);
 }

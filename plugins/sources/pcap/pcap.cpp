@@ -12,7 +12,10 @@ constexpr std::size_t kBatchRecords = 1024;
 constexpr std::uint64_t kProgressPackets = 16384;  // between looks whether it is time to show progress
 constexpr std::size_t kQuietStatuses = 256;        // more interfaces than these are named only when they have news
 constexpr auto kPatience = std::chrono::seconds(1);
-constexpr std::int64_t kSetBack = 60'000'000'000;  // time that goes back by more than this was set
+// Read-outs and pace are of the capture as a whole, and follow its time forwards only: back, if it goes back by more
+// than this. (Connections are stricter, each for itself: kDisorderNs of table.cpp.)
+constexpr std::int64_t kScheduleSetBackNs = 60'000'000'000;
+constexpr std::uint64_t kStopPackets = 64;  // between looks whether to stop
 
 Table::Options table_options(const Config& config, bool tunnels) {
   Table::Options options;
@@ -59,10 +62,9 @@ Result<void> Pcap::start() {
   file_ = file->get();
   input_ = decompressed(std::move(*file));
   reader_.emplace(*input_, name_);
-  if (file_->may_block()) {
-    file_->before_read([this](int fd) { return await_input(fd); });
-  } else if (auto opened = reader_->open(); !opened) {
-    return opened;
+  file_->before_read([this](int fd) { return may_read(fd); });
+  if (!file_->may_block()) {
+    if (auto opened = reader_->open(); !opened) return opened;
   }
   return table_.start();
 }
@@ -72,7 +74,7 @@ Result<void> Pcap::run(Output& output) {
   Progress progress(name_, file_->size());
   Packet packet;
   auto next = Reader::Next::packet;
-  while (counts_.packets % Table::kBatch != 0 || going()) {
+  while (goes_on()) {
     next = reader_->next(packet);
     if (next != Reader::Next::packet) break;
     if (config_.pace == Pace::realtime && !await(packet.time)) break;
@@ -83,12 +85,16 @@ Result<void> Pcap::run(Output& output) {
   return finish(next);
 }
 
+bool Pcap::goes_on() const {
+  return counts_.packets % kStopPackets != 0 || going();
+}
+
 Result<void> Pcap::finish(Reader::Next why) {
   track_pending();
   read_out(newest_);
-  const bool stopped = why == Reader::Next::packet || output_->stopping();
+  const bool stopped = why == Reader::Next::packet || ended_early_;
   const std::string kept = "; the " + std::to_string(counts_.packets) + " packets before it are counted";
-  if (why == Reader::Next::error) return fail(reader_->error() + kept);
+  if (!stopped && why == Reader::Next::error) return fail(reader_->error() + kept);
   if (!stopped && !reader_->cut().empty()) context_.log().warning(reader_->cut() + kept);
   if (!stopped && !input_->complaint().empty()) context_.log().warning(name_ + ": " + input_->complaint());
   context_.log().info(name_ + ": " + std::to_string(counts_.packets) + " packets read");
@@ -145,7 +151,7 @@ std::size_t Pcap::status_of(std::uint32_t interface) {
 void Pcap::heed_time(TimeNs time) {
   const std::int64_t interval = config_.drain_interval.count();
   const auto edge_after = [&](TimeNs t) { return (t / interval + 1) * interval; };
-  if (time < next_edge_ && time >= next_edge_ - interval - kSetBack) {
+  if (time < next_edge_ && time >= next_edge_ - interval - kScheduleSetBackNs) {
     newest_ = std::max(newest_, time);
     return;
   }
@@ -158,11 +164,12 @@ void Pcap::heed_time(TimeNs time) {
   read_out(back ? batch_.watermark : next_edge_ - interval);
 }
 
-// Waits until the packet's time has come. Meanwhile edges may pass.
+// Waits until the packet's time has come (at once for the first one, and where the clock was set back). Meanwhile edges
+// may pass.
 bool Pcap::await(TimeNs time) {
   for (;;) {
     const TimeNs now = context_.clock().monotonic().count();
-    if (!lag_ || time < now + *lag_ - kSetBack) lag_ = time - now;  // the first one, or the clock was set back
+    if (!lag_ || time < now + *lag_ - kScheduleSetBackNs) lag_ = time - now;
     const TimeNs reached = now + *lag_;
     if (time <= reached) return true;
     track_pending();
@@ -172,14 +179,21 @@ bool Pcap::await(TimeNs time) {
   }
 }
 
-// Before a read that may block: what is there is counted first.
+// Before every read: a capture may have any number of bytes and no packet in them.
+bool Pcap::may_read(int fd) {
+  if (output_ == nullptr) return true;  // start()
+  if (going() && (!file_->may_block() || await_input(fd))) return true;
+  ended_early_ = true;
+  return false;
+}
+
+// What is there is counted first.
 bool Pcap::await_input(int fd) {
-  if (output_ == nullptr) return true;
   track_pending();
   while (!readable(fd)) {
     if (!output_->wait(kPatience, fd)) return false;
   }
-  return !output_->stopping();
+  return going();
 }
 
 // ---- records

@@ -25,7 +25,7 @@ class Pcap final : public Source, private RecordTaker {
  public:
   Pcap(Config config, StageContext& context);
 
-  // Opens the file and, unless reading may block, looks what it is.
+  // Opens the file and, unless there may be nothing to read yet, looks what it is.
   Result<void> start() override;
   Result<void> run(Output& output) override;
 
@@ -42,7 +42,9 @@ class Pcap final : public Source, private RecordTaker {
   void emit_statuses();
   void count_metrics();
   bool await(TimeNs time);
+  bool may_read(int fd);
   bool await_input(int fd);
+  bool goes_on() const;
   bool going() const { return !abandoned_ && !output_->stopping(); }
   Result<void> finish(Reader::Next why);
   std::size_t status_of(std::uint32_t interface);
@@ -58,6 +60,7 @@ class Pcap final : public Source, private RecordTaker {
   Table table_;
   Output* output_ = nullptr;
   bool abandoned_ = false;
+  bool ended_early_ = false;  // the input was not read to its end, because stop was requested
 
   std::array<fffa_packet, Table::kBatch> pending_;  // parsed, not tracked yet
   std::size_t pending_size_ = 0;

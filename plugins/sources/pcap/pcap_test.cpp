@@ -2,12 +2,14 @@
 // The source as a whole, on files made here.
 #include "pcap.h"
 
+#include <fcntl.h>
 #include <fffa/testing/harness.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "capture_builder_test.h"
@@ -239,6 +241,89 @@ TEST_F(PcapSource, APipeThatDripsAndStaysOpen) {
   ASSERT_TRUE(run(path).ok());
   writer.join();
   EXPECT_EQ(reported().packets, 3u);
+}
+
+// Opens the pipe, if the source has not been stopped by then, so that a source that hangs fails the test at last.
+class Rescue {
+ public:
+  explicit Rescue(std::string path) : thread_([this, path = std::move(path)] { watch(path); }) {}
+  ~Rescue() {
+    done_ = true;
+    thread_.join();
+  }
+  bool was_needed() const { return needed_; }
+
+ private:
+  void watch(const std::string& path) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    while (!done_ && std::chrono::steady_clock::now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    if (done_) return;
+    needed_ = true;
+    const std::ofstream pipe(path);
+  }
+  std::atomic<bool> done_ = false, needed_ = false;
+  std::thread thread_;
+};
+
+TEST_F(PcapSource, StopsWhileNobodyHasOpenedThePipe) {
+  const auto path = (directory_ / "pipe").string();
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  testing::SourceRun script;
+  script.stop_after = std::chrono::seconds(3);
+  const Rescue rescue(path);
+  EXPECT_TRUE(run(path, {}, script).ok());
+  EXPECT_FALSE(rescue.was_needed());
+  EXPECT_EQ(reported().packets, 0u);
+}
+
+TEST_F(PcapSource, StopsWhileAPipeDrips) {
+  const auto path = (directory_ / "pipe").string();
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  std::atomic<bool> done = false;
+  std::thread writer([&] {
+    const int fd = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    auto bytes = handshake().bytes;
+    append(bytes, ByteWriter(false).u32(11).u32(0).u32(200'000).u32(200'000).bytes());
+    for (std::size_t i = 0; !done && std::chrono::steady_clock::now() < until; ++i) {
+      const std::uint8_t byte = i < bytes.size() ? bytes[i] : 0;  // of a record that takes minutes
+      EXPECT_EQ(::write(fd, &byte, 1), 1);
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    EXPECT_TRUE(done);
+    ::close(fd);
+  });
+  testing::SourceRun script;
+  script.give_up = std::chrono::seconds(20);
+  script.stop_after = std::chrono::seconds(400);
+  script.on_wait = [&] { harness_->advance(std::chrono::seconds(1)); };  // of which there is one for every byte
+  EXPECT_TRUE(run(path, {}, script).ok());
+  done = true;
+  writer.join();
+  EXPECT_EQ(reported().packets, 3u);
+  EXPECT_FALSE(harness_->context().captured_log().contains("cut off"));
+}
+
+// No packet in many bytes: only who reads them can notice that it is to stop.
+TEST_F(PcapSource, StopsAmongBlocksThatArePassedOver) {
+  BlockFile made;
+  made.interface(1);
+  for (const std::uint64_t second : {10, 20}) made.packet(0, second * 1'000'000, tcp(false, 1, 0, 0x10));
+  const auto blocks_begin = made.bytes.size();
+  made.block(77, Bytes(64));
+  const Bytes block(made.bytes.begin() + static_cast<std::ptrdiff_t>(blocks_begin), made.bytes.end());
+  while (made.bytes.size() < 8 * Window::kSize) append(made.bytes, block);
+  made.packet(0, 20'000'001, tcp(false, 1, 0, 0x10));
+  const auto path = file(made.bytes);
+  ASSERT_TRUE(run(path).ok());
+  EXPECT_EQ(reported().packets, 3u);
+  testing::SourceRun script;
+  script.stop_after_batches = 1;
+  ASSERT_TRUE(run(path, {}, script).ok());
+  EXPECT_EQ(reported().packets, 2u);
+  expect_balance();
+  EXPECT_FALSE(harness_->context().captured_log().contains("cut off"));
 }
 
 TEST(Progress, Line) {

@@ -11,7 +11,8 @@ namespace fffa::pcap {
 namespace {
 
 constexpr std::uint64_t kLingerNs = 1'000'000'000;  // a closed connection's last ACKs come within this time
-constexpr std::uint64_t kStepNs = 1'000'000'000;    // time that goes back by more than this was set
+// A packet that is older than its connection's latest by no more than this comes late; else the clock was set.
+constexpr std::uint64_t kDisorderNs = 1'000'000'000;
 // With fewer entries than these, nothing is forgotten: a connection that goes on after its end, or after a long
 // silence, is judged by what is known of it.
 constexpr std::size_t kFew = 65536;
@@ -148,6 +149,7 @@ void Table::track(std::uint32_t index, fffa_packet& packet, RecordTaker& taker) 
   fffa_flow& flow = table_.flows[index];
   if (fffa_unlikely(!fffa_is_active(&flow))) note_dirty(index);
   if (fffa_unlikely(packet.time_ns < last_of(flow))) return track_late(index, packet, taker);
+  if (fffa_unlikely(!late_.empty())) note_latest(index, packet.direction);
   if (packet.direction == FFFA_INGRESS)
     fffa_track(&flow, &packet, FFFA_INGRESS);
   else
@@ -165,22 +167,28 @@ void Table::note_dirty(std::uint32_t index) {
 }
 
 // A packet that is stamped before the flow's latest one. A little is disorder of the capture: to the tracker no time
-// has passed, whether or not there was a read-out meanwhile. More is a clock that was set, and what lies before is
-// reported on its own. Either way the record's times are those of its packets.
+// has passed, whether or not there was a read-out meanwhile; but jitter is of the direction's own stamps. More is a
+// clock that was set, and what lies before is reported on its own. Either way the record's times are those of its
+// packets.
 void Table::track_late(std::uint32_t index, fffa_packet& packet, RecordTaker& taker) {
   fffa_flow& flow = table_.flows[index];
   const int side = packet.direction;
   const std::uint64_t time = packet.time_ns;
-  if (last_of(flow) - time > kStepNs) {
+  if (last_of(flow) - time > kDisorderNs) {
     if (fffa_is_active(&flow)) {
       drain(index, request_of(UINT64_MAX, UINT64_MAX), 0, taker);
       note_dirty(index);
     }
     rebase(flow, time);
   }
-  if (flow.half[side].last_ns > time) note_late(index, packet.direction, time);
+  if (flow.half[side].last_ns > time)
+    note_late(index, packet.direction, time);
+  else
+    note_latest(index, packet.direction);
   const std::uint64_t own_latest = std::max<std::uint64_t>(flow.half[side].last_ns, time);
   packet.time_ns = std::max(time, last_of(flow));
+  // Only jitter reads this, as an interval of one direction's own: it stays as it was.
+  if (flow.half[side].last_ns != 0) flow.half[side].last_ns += packet.time_ns - time;
   fffa_track(&flow, &packet, side);
   flow.slot[side].first_ns = std::min<std::uint64_t>(flow.slot[side].first_ns, time);
   flow.half[side].last_ns = own_latest;
@@ -192,17 +200,22 @@ void Table::note_late(std::uint32_t index, unsigned side, std::uint64_t time) {
   const fffa_flow& flow = table_.flows[index];
   const std::uint64_t key = std::uint64_t{index} * 2 + side;
   if (flow.slot[side].packets == 0) {
-    late_[key] = {flow.half[side].last_ns, time};
+    late_[key] = time;
   } else if (const auto found = late_.find(key); found != late_.end()) {
-    found->second.own = std::max(found->second.own, time);
+    found->second = std::max(found->second, time);
   }
+}
+
+// The latest packet of its direction, or another one with that stamp: this one is in the next record.
+void Table::note_latest(std::uint32_t index, unsigned side) {
+  late_.erase(std::uint64_t{index} * 2 + side);
 }
 
 void Table::tell_late(fffa_drain_record& record) {
   for (const unsigned side : {0u, 1u}) {
     const auto found = late_.find(std::uint64_t{record.index} * 2 + side);
     if (found == late_.end()) continue;
-    if (record.last_ns[side] == found->second.remembered) record.last_ns[side] = found->second.own;
+    record.last_ns[side] = found->second;
     late_.erase(found);
   }
 }

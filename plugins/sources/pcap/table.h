@@ -72,6 +72,7 @@ class Table {
   void track_late(std::uint32_t index, fffa_packet& packet, RecordTaker& taker);
   void note_dirty(std::uint32_t index);
   void note_late(std::uint32_t index, unsigned side, std::uint64_t time);
+  void note_latest(std::uint32_t index, unsigned side);
   void tell_late(fffa_drain_record& record);
   void drain(std::uint32_t index, const fffa_drain_request& request, std::uint64_t now, RecordTaker& taker);
   void forget(std::uint32_t index, RecordTaker& taker);
@@ -88,12 +89,8 @@ class Table {
   LazyMemory tunnel_memory_;
   LazyMemory bucket_memory_;
   std::vector<std::uint32_t> dirty_;  // entries with something to report
-  // A record that begins with a late packet: its own latest time, and the one before it that the flow remembers.
-  struct Late {
-    std::uint64_t remembered;
-    std::uint64_t own;
-  };
-  std::unordered_map<std::uint64_t, Late> late_;  // by 2 * index + direction
+  // Where all packets of the next record are older than the latest that the flow remembers: the latest of them.
+  std::unordered_map<std::uint64_t, std::uint64_t> late_;  // by 2 * index + direction
   std::size_t in_use_ = 0;
   std::uint64_t counted_since_sweep_ = 0;
   std::uint64_t last_sweep_ = 0;

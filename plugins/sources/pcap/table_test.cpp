@@ -125,6 +125,24 @@ TEST(Table, ALatePacketBehindAReadOutDoesNotOutliveItsRecord) {
   EXPECT_EQ(s.totals.records[2].last_ns[0], 5020'000'000u);
 }
 
+TEST(Table, APacketStampedAsTheLatestOfTheRecordBeforeCounts) {
+  Counting s(100);
+  s.count(packet_of(1, 100'000));
+  s.table.read_out(kSecond, s.totals);
+  s.count(packet_of(1, 99'000));
+  s.count(packet_of(1, 100'000));
+  s.table.read_out(kSecond, s.totals);
+  s.count(packet_of(1, 200'000, FFFA_EGRESS));
+  s.count(packet_of(1, 99'000));
+  s.count(packet_of(1, 100'000));  // behind the other direction only
+  s.table.read_out(kSecond, s.totals);
+  ASSERT_EQ(s.totals.records.size(), 3u);
+  for (const std::size_t i : {1, 2}) {
+    EXPECT_EQ(s.totals.records[i].slot[0].first_ns, 99'000u);
+    EXPECT_EQ(s.totals.records[i].last_ns[0], 100'000u);
+  }
+}
+
 // To the tracker a read-out makes no difference: the gaps between packets are the same.
 TEST(Table, AReadOutAmongPacketsOutOfOrderChangesNoTotal) {
   const auto jitter = [](bool read_out) {
@@ -148,6 +166,38 @@ TEST(Table, AReadOutAmongPacketsOutOfOrderChangesNoTotal) {
   };
   EXPECT_EQ(jitter(true), jitter(false));
   EXPECT_EQ(jitter(false).first, 4u);
+}
+
+// Of one direction it is nobody's business how late the other's packets come.
+TEST(Table, JitterIsOfTheDirectionsOwnStamps) {
+  const auto jitter = [](bool late) {
+    Counting s(100);
+    const auto count = [&](std::uint64_t us, int direction) {
+      fffa_packet p = packet_of(1, us * 1000, direction);
+      p.key.proto = FFFA_PROTO_TCP;
+      p.tcp = 1;
+      p.flags = FFFA_ACK;
+      p.scale = FFFA_NO_OFFER;
+      s.count(p);
+    };
+    constexpr std::pair<std::uint64_t, std::uint64_t> times[] = {
+        {10'000, 14'000}, {20'000, 21'000}, {33'000, 40'000}, {45'000, 47'000}, {70'000, 75'000}};
+    for (const auto& [us, answer] : times) {
+      if (late) count(answer, FFFA_EGRESS);
+      count(us, FFFA_INGRESS);
+      if (!late) count(answer, FFFA_EGRESS);
+    }
+    s.table.read_out(6 * kSecond, s.totals);
+    return s.totals.records.at(0);
+  };
+  const auto in_order = jitter(false), late = jitter(true);
+  EXPECT_EQ(in_order.slot[0].jitter_sum_ns, 17'000'000u);  // 3, 1 and 13 ms
+  for (const int side : {0, 1}) {
+    EXPECT_EQ(late.slot[side].jitter_samples, in_order.slot[side].jitter_samples);
+    EXPECT_EQ(late.slot[side].jitter_sum_ns, in_order.slot[side].jitter_sum_ns);
+    EXPECT_EQ(late.slot[side].jitter_max_ns, in_order.slot[side].jitter_max_ns);
+    EXPECT_EQ(late.last_ns[side], in_order.last_ns[side]);
+  }
 }
 
 TEST(Table, AClockThatWasSetMakesARecordOfItsOwn) {
