@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
-#include <vector>
 
 namespace fffa::pcap {
 namespace {
@@ -76,7 +75,8 @@ namespace {
 
 class GzipInput final : public Input {
  public:
-  explicit GzipInput(std::unique_ptr<Input> raw) : raw_(std::move(raw)), in_(kChunk) {}
+  explicit GzipInput(std::unique_ptr<Input> raw)
+      : raw_(std::move(raw)), in_(std::make_unique_for_overwrite<std::uint8_t[]>(kChunk)) {}
   ~GzipInput() override {
     if (mode_ == Mode::inflating) inflateEnd(&stream_);
   }
@@ -96,7 +96,7 @@ class GzipInput final : public Input {
 
   // Fills in_; what is in it has been used up. False at the end.
   Result<bool> refill() {
-    auto got = raw_->read(in_);
+    auto got = raw_->read({in_.get(), kChunk});
     if (!got) return got.error();
     at_ = 0;
     end_ = *got;
@@ -106,11 +106,11 @@ class GzipInput final : public Input {
   // Makes two bytes be there, if as many are left: a pipe may give a single one.
   Result<void> await_magic() {
     if (end_ - at_ >= 2) return {};
-    std::memmove(in_.data(), in_.data() + at_, end_ - at_);
+    std::memmove(in_.get(), in_.get() + at_, end_ - at_);
     end_ -= at_;
     at_ = 0;
     while (end_ < 2) {
-      auto got = raw_->read(std::span(in_).subspan(end_));
+      auto got = raw_->read({in_.get() + end_, kChunk - end_});
       if (!got) return got.error();
       if (*got == 0) break;
       end_ += *got;
@@ -132,7 +132,7 @@ class GzipInput final : public Input {
   Result<std::size_t> read_plain(std::span<std::uint8_t> into) {
     if (at_ == end_) return raw_->read(into);
     const std::size_t size = std::min(into.size(), end_ - at_);
-    std::memcpy(into.data(), in_.data() + at_, size);
+    std::memcpy(into.data(), in_.get() + at_, size);
     at_ += size;
     return size;
   }
@@ -168,7 +168,7 @@ class GzipInput final : public Input {
           return std::size_t{0};
         }
       }
-      stream_.next_in = in_.data() + at_;
+      stream_.next_in = in_.get() + at_;
       stream_.avail_in = static_cast<uInt>(end_ - at_);
       const int status = inflate(&stream_, Z_NO_FLUSH);
       at_ = end_ - stream_.avail_in;
@@ -188,7 +188,7 @@ class GzipInput final : public Input {
   }
 
   std::unique_ptr<Input> raw_;
-  std::vector<std::uint8_t> in_;
+  std::unique_ptr<std::uint8_t[]> in_;  // kChunk
   std::size_t at_ = 0;
   std::size_t end_ = 0;
   Mode mode_ = Mode::unknown;

@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cstring>
-#include <random>
 #include <utility>
 
 #include "fffa_bpf/hash.h"
+#include "seeds.h"
 
 namespace fffa::pcap {
 namespace {
@@ -99,8 +99,7 @@ bool higher(const fffa_addr& a, std::uint16_t port, const fffa_addr& b, std::uin
 }  // namespace
 
 SeededHash::SeededHash() {
-  std::random_device random;
-  for (auto& seed : seeds_) seed = static_cast<std::uint32_t>(random());
+  draw_seeds(seeds_);
 }
 
 std::size_t SeededHash::operator()(std::span<const std::uint64_t> words) const noexcept {
@@ -210,13 +209,15 @@ void Orienter::set_undirected(fffa_packet& packet, Path& path) {
 }
 
 Orienter::Orienter(std::uint32_t tunnels) : tunnels_(tunnels) {
-  fragments_.entries = fragment_entries_.data();
-  std::random_device random;
-  for (auto& seed : fragments_.seeds) seed = static_cast<std::uint32_t>(random());
+  draw_seeds(fragments_.seeds);
 }
 
 // Ports are not known here, so the path's kind is that of the outer packet's direction; the inner one's is in the ends.
 void Orienter::follow_fragment(const Path& path, fffa_packet& packet) {
+  if (fragment_entries_.empty()) {
+    fragment_entries_.resize(FFFA_FRAGMENTS);
+    fragments_.entries = fragment_entries_.data();
+  }
   Path way = path;
   if (packet.outer_fragment != 0) {
     way.inner_vlan = 0;

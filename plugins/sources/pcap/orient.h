@@ -132,7 +132,7 @@ class Orienter {
   std::uint32_t tunnels_;
   Paths paths_;
   GatewayPaths gateways_;
-  std::vector<fffa_fragment> fragment_entries_ = std::vector<fffa_fragment>(FFFA_FRAGMENTS);
+  std::vector<fffa_fragment> fragment_entries_;  // FFFA_FRAGMENTS, once there is one
   fffa_fragments fragments_{};
 };
 

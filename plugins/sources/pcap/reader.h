@@ -59,8 +59,9 @@ class Reader {
  public:
   enum class Next : std::uint8_t { packet, end, error };
 
-  // `name` is what errors call the input.
-  Reader(Input& input, std::string name) : name_(std::move(name)), window_(input) {}
+  // `name` is what errors call the input. `memory`: see Window.
+  Reader(Input& input, std::string name, std::uint8_t* memory = nullptr)
+      : name_(std::move(name)), window_(input, memory) {}
 
   // Reads the file's first bytes, which say what it is.
   Result<void> open();

@@ -5,7 +5,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <random>
+
+#include "seeds.h"
 
 namespace fffa::pcap {
 namespace {
@@ -78,8 +79,7 @@ Result<void> Table::start() {
   table_.buckets = static_cast<fffa_bucket*>(bucket_memory_.get());
   table_.entries = options_.entries;
   table_.bucket_mask = buckets - 1;
-  std::random_device random;
-  for (auto& seed : table_.seeds) seed = static_cast<std::uint32_t>(random());
+  draw_seeds(table_.seeds);
   return {};
 }
 

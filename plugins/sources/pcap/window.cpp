@@ -8,13 +8,13 @@ namespace fffa::pcap {
 
 bool Window::fill(std::size_t size) {
   if (at_ != 0) {
-    std::memmove(bytes_.get(), bytes_.get() + at_, end_ - at_);
+    std::memmove(bytes_, bytes_ + at_, end_ - at_);
     begin_ += at_;
     end_ -= at_;
     at_ = 0;
   }
   while (end_ < size && !ended_) {
-    auto got = input_.read({bytes_.get() + end_, kSize - end_});
+    auto got = input_.read({bytes_ + end_, kSize - end_});
     if (!got) error_ = std::move(got.error());
     if (!got || *got == 0) {
       ended_ = true;

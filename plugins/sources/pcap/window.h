@@ -14,12 +14,16 @@ class Window {
  public:
   static constexpr std::size_t kSize = std::size_t{512} << 10;
 
-  explicit Window(Input& input) : input_(input), bytes_(std::make_unique_for_overwrite<std::uint8_t[]>(kSize)) {}
+  // `memory`: kSize bytes, for who reads many small inputs; null: its own.
+  explicit Window(Input& input, std::uint8_t* memory = nullptr)
+      : input_(input),
+        own_(memory == nullptr ? std::make_unique_for_overwrite<std::uint8_t[]>(kSize) : nullptr),
+        bytes_(memory == nullptr ? own_.get() : memory) {}
 
   // Whether the next `size` (at most kSize) bytes are there; reads on if they are not. Bytes that were there before
   // move: pointers into the window hold until the next call.
   bool has(std::size_t size) { return end_ - at_ >= size || fill(size); }
-  std::uint8_t* at() noexcept { return bytes_.get() + at_; }
+  std::uint8_t* at() noexcept { return bytes_ + at_; }
   std::size_t size() const noexcept { return end_ - at_; }  // bytes there now
   void skip(std::size_t size) noexcept {                    // of those that are there
     at_ += size;
@@ -33,7 +37,8 @@ class Window {
   bool fill(std::size_t size);
 
   Input& input_;
-  std::unique_ptr<std::uint8_t[]> bytes_;
+  std::unique_ptr<std::uint8_t[]> own_;
+  std::uint8_t* bytes_;
   std::size_t at_ = 0;
   std::size_t end_ = 0;
   std::uint64_t begin_ = 0;  // offset of bytes_[0] in the input

@@ -2,7 +2,7 @@
 // A capture, whole or compressed, through all that the source `pcap` does with its bytes. Every packet must be
 // accounted for: in a record, or filtered.
 #include <cstdlib>
-#include <vector>
+#include <memory>
 
 #include "orient.h"
 #include "reader.h"
@@ -34,7 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace fffa::pcap;
   constexpr std::uint64_t limit = 100'000;  // of packets: a few bytes of gzip can hold millions
   const auto input = decompressed(std::make_unique<MemoryInput>(std::span(data, size)));
-  Reader reader(*input, "fuzz");
+  static const auto memory = std::make_unique_for_overwrite<std::uint8_t[]>(Window::kSize);  // new for each is slow
+  Reader reader(*input, "fuzz", memory.get());
   Orienter orient(FFFA_OPEN_GENEVE);
   Table table({64, true, 300'000'000'000});
   require(table.start().ok());
