@@ -93,13 +93,13 @@ enum fffa_seen {
 	FFFA_SEEN_SYN = 0x0004,      /* sent a SYN without ACK */
 	FFFA_SEEN_SYN_ACK = 0x0008,
 	FFFA_SEEN_FIN = 0x0010,
-	FFFA_SEEN_RST = 0x0020,       /* aborted the connection, before both sides had closed it */
-	FFFA_SEEN_INTERVAL = 0x0040,  /* last_interval_ns is known */
-	FFFA_SEEN_HOLE = 0x0080,      /* a hole may be open */
-	FFFA_SEEN_INITIATOR = 0x0100, /* opened the connection: sent the SYN, else the first packet seen */
-	FFFA_SEEN_DATA = 0x0200,      /* carried payload */
-	FFFA_SEEN_PROBE = 0x0400,     /* probe_end and probe_sent hold a segment that was sent once */
-	FFFA_SEEN_NEWEST = 0x0800,    /* newest_sent does: the peer has not acknowledged it yet */
+	FFFA_SEEN_RST = 0x0020,        /* aborted the connection, before both sides had closed it */
+	FFFA_SEEN_INTERVAL = 0x0040,   /* last_interval_ns is known */
+	FFFA_SEEN_HOLE = 0x0080,       /* a hole may be open */
+	FFFA_SEEN_INITIATOR = 0x0100,  /* opened the connection: sent the SYN, else the first packet seen */
+	FFFA_SEEN_DATA = 0x0200,       /* carried payload */
+	FFFA_SEEN_PROBE = 0x0400,      /* probe_end and probe_sent hold a segment that was sent once */
+	FFFA_SEEN_NEWEST = 0x0800,     /* newest_sent does: the peer has not acknowledged it yet */
 	FFFA_SEEN_KEEP_ALIVE = 0x1000, /* the last segment was a keep-alive or a window probe */
 	FFFA_SEEN_TIMED_OUT = 0x2000,  /* sent something again after a timeout, and nothing new since */
 };
@@ -114,7 +114,7 @@ struct fffa_half {
 	__u32 last_interval_ns;
 	__u32 probe_sent;  /* rtt units */
 	__u32 newest_sent; /* of the segment that ends at next_seq, rtt units; FFFA_SEEN_NEWEST */
-	__u64 last_ns; /* the last packet, of whatever protocol */
+	__u64 last_ns;     /* the last packet, of whatever protocol */
 	__u32 initial_seq;
 	__u32 sent_tick; /* when sequence space was last sent */
 	__u32 srtt;      /* RFC 6298, rtt units: of this direction's segments */

@@ -150,9 +150,11 @@ FFFA_INLINE __u32 fffa_old_segments(const struct fffa_half *d, const struct fffa
 	const __u32 old = d->next_seq - p->seq;
 	if (fffa_likely(p->packets <= 1)) return 1;
 	if (old >= p->payload) return p->packets;
-	/* the last one may be short: at most so long are the others, and less than one segment is missing to any of them */
+	/* the last one may be short: at most so long are the others, and less than one segment is missing to any of
+	 * them */
 	const __u32 size = (p->payload - 1) / (p->packets - 1);
-	return (old + size - 1) / size;
+	const __u32 segments = size ? (old + size - 1) / size : p->packets; /* 0: no super-packet is like that */
+	return segments < p->packets ? segments : p->packets;
 }
 
 /* A segment that begins below the highest sequence number sent. */
