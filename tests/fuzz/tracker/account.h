@@ -33,7 +33,7 @@ struct Account {
     if (p.flags & FFFA_ACK) ++acks;
     if ((p.flags & FFFA_SYN) && (p.flags & FFFA_ACK)) ++syn_acks;
     if (!(p.flags & FFFA_RST)) ++windows;
-    if (p.payload || (p.flags & (FFFA_SYN | FFFA_FIN))) ++with_space;
+    if (p.payload || (p.flags & (FFFA_SYN | FFFA_FIN))) with_space += p.packets;
   }
 };
 
