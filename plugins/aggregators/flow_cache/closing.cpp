@@ -230,7 +230,7 @@ bool FlowCache::comes_again(const FlowRecord& record) noexcept {
   const FlowKey key = identity(record);
   const std::uint64_t hashed = hash(key);
   return std::any_of(windows_.begin(), windows_.end(),
-                     [&](auto& entry) { return entry.second.records.find(key, hashed)static_cast<bool>(); });
+                     [&](auto& entry) { return static_cast<bool>(entry.second.records.find(key, hashed)); });
 }
 
 // Interval mode with an active timeout: totals_ knows since when the flow has been active.

@@ -105,7 +105,7 @@ void FlowCache::merge_into(FlowTable& table, std::span<const FlowRecord> records
 FlowCache::Index FlowCache::merge_round_trips(const FlowRecord& record) {
   const FlowKey key = identity(record);
   const std::uint64_t hashed = hash(key);
-  const auto has_it = [&](auto& entry) { return entry.second.records.find(key, hashed).operator bool(); };
+  const auto has_it = [&](auto& entry) { return static_cast<bool>(entry.second.records.find(key, hashed)); };
   const auto after = windows_.upper_bound(index_of(record));
   const auto before = std::find_if(std::reverse_iterator(after), windows_.rend(), has_it);
   const auto found = before != windows_.rend() ? std::prev(before.base()) : std::find_if(after, windows_.end(), has_it);
