@@ -227,7 +227,7 @@ Result<void> Reload::bring_up() {
 void Reload::tell_gap(const Step& step) {
   const auto gap = std::chrono::ceil<std::chrono::milliseconds>(Monotonic::now() - step.left);
   services->log->write(LogLevel::warning, step.node->id(),
-                       "rebuilt by the reload: for " + std::to_string(gap.count()) +
+                       "rebuilt by the reload: for up to " + std::to_string(gap.count()) +
                            " ms nothing was watched, and no account shows what a live source missed meanwhile");
 }
 
