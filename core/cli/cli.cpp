@@ -47,7 +47,8 @@ class Program {
         ->check(CLI::IsMember({"text", "json"}));
     app_.add_option("--log-level", common_.log_level, "trace, debug, info, warning or error")
         ->option_text("LEVEL")
-        ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}));
+        ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error"}))
+        ->transform(CLI::Transformer(std::vector<std::pair<std::string, std::string>>{{"warn", "warning"}}));
     add_pipeline_commands();
     add_other_commands();
   }
@@ -56,12 +57,31 @@ class Program {
     try {
       app_.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
+      if (error.get_exit_code() != 0 && names_unknown_command()) return ExitCode::usage;
       return app_.exit(error) == 0 ? ExitCode::ok : ExitCode::usage;
     }
     return command_();
   }
 
  private:
+  // A word where a command belongs that is none: CLI11 would only say that one is missing.
+  bool names_unknown_command() const {
+    const CLI::App* at = &app_;
+    if (const auto given = app_.get_subcommands(); !given.empty()) at = given.front();
+    std::vector<std::string> commands;
+    for (const CLI::App* command : at->get_subcommands([](const CLI::App*) { return true; })) {
+      commands.push_back(command->get_name());
+    }
+    const auto words = app_.remaining(true);
+    if (commands.empty() || !at->get_subcommands().empty() || words.empty() || words.front().starts_with('-'))
+      return false;
+    const std::string near = nearest(words.front(), commands);
+    std::fprintf(stderr, "%s: there is no command `%s` (%s)\n", at == &app_ ? "fffa" : "fffa plugins",
+                 words.front().c_str(),
+                 near.empty() ? "`fffa --help` lists them" : ("did you mean `" + near + "`?").c_str());
+    return true;
+  }
+
   CLI::App app_{"Flow monitor and plugin framework: runs the pipeline that YAML files describe.", "fffa"};
   CommonOptions common_;
   RunOptions run_;

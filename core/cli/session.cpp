@@ -15,15 +15,43 @@ namespace {
 
 namespace fs = std::filesystem;
 
+fs::path share_folder() {
+  return program_path().parent_path().parent_path() / "share/fffa";
+}
+
 // `pipelines/x.yaml` and `x.yaml` both name the installed pipeline x.yaml, unless there is such a file here.
 fs::path find_pipeline(const fs::path& given) {
   std::error_code error;
   if (given.is_absolute() || fs::exists(given, error)) return given;
-  const fs::path share = program_path().parent_path().parent_path() / "share/fffa";
+  const fs::path share = share_folder();
   for (const auto& candidate : {share / "pipelines" / given, share / given}) {
     if (fs::is_regular_file(candidate, error)) return candidate;
   }
   return given;
+}
+
+void add_pipelines(const fs::path& folder, const fs::path& shown_as, std::vector<std::string>& names) {
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (entry->path().extension() == ".yaml") names.push_back((shown_as / entry->path().filename()).string());
+  }
+}
+
+// Where else a file that is not there was looked for, and what was perhaps meant.
+std::string hint_for_missing(const fs::path& given) {
+  std::vector<std::string> names;
+  const fs::path parent = given.parent_path();
+  add_pipelines(parent.empty() ? "." : parent, parent, names);
+  std::string hint;
+  if (given.is_relative()) {
+    const fs::path installed = share_folder() / "pipelines";
+    hint = "nor is it in " + installed.string();
+    add_pipelines(installed, "", names);
+    add_pipelines(installed / "env", "env", names);
+  }
+  const std::string near = nearest(given.string(), names);
+  if (near.empty()) return hint;
+  return hint + (hint.empty() ? "" : "; ") + "did you mean `" + near + "`?";
 }
 
 }  // namespace
@@ -32,6 +60,7 @@ Session::Session(const CommonOptions& common, const std::vector<fs::path>& files
     : plugins_(plugin_directories(common.plugin_path), check_trusted_by_root) {
   for (const auto& file : files) sources_.files.push_back(find_pipeline(file));
   sources_.overrides = common.overrides;
+  sources_.if_missing = hint_for_missing;
 }
 
 std::optional<Pipeline> Session::load(std::vector<Diagnostic>& problems) {

@@ -15,8 +15,9 @@
 namespace fffa::core {
 
 struct ConfigSources {
-  std::vector<std::filesystem::path> files;  // each is laid over those before it
-  std::vector<std::string> overrides;        // KEY=VALUE, laid over all files
+  std::vector<std::filesystem::path> files;                               // each is laid over those before it
+  std::vector<std::string> overrides;                                     // KEY=VALUE, laid over all files
+  std::function<std::string(const std::filesystem::path&)> if_missing{};  // a hint for a file that is not there
 };
 
 // Reads everything, and reports everything that is wrong with it. `trusted` is asked before what a file says is

@@ -160,9 +160,10 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"when", kSource + "sinks: {s: {type: async, inputs: [{from: a, when: x}]}}\n", "f.yaml:2:51",
               "sinks.s.inputs[0].when", "not available yet"},
         Wrong{"threads", kSound + "threads: 0\n", "f.yaml:3:10", "threads", "from 1 to 256"},
-        Wrong{"listen", kSound + "metrics: {listen: here}\n", "f.yaml:3:19", "metrics.listen", "address and port"},
+        Wrong{"listen", kSound + "metrics: {listen: here}\n", "f.yaml:3:19", "metrics.listen",
+              "expected ADDRESS:PORT, got `here`"},
         Wrong{"listen_port", kSound + "metrics: {listen: 127.0.0.1:99999}\n", "f.yaml:3:19", "metrics.listen",
-              "address and port"},
+              "got `127.0.0.1:99999`"},
         Wrong{"metrics_key", kSound + "metrics: {lisen: ''}\n", "f.yaml:3:11", "metrics.lisen", "unknown option",
               "`listen`"}),
     [](const auto& each) { return std::string(each.param.name); });

@@ -34,8 +34,10 @@ bool is_id(std::string_view id) {
 // Reads one stage.
 class StageReader {
  public:
-  StageReader(const ConfigNode& node, Draft& draft, StageTypes& types, Diagnostics& diagnostics)
-      : node_(node), draft_(draft), types_(types), diagnostics_(diagnostics) {}
+  // `section`: the stages beside it
+  StageReader(const ConfigNode& node, const ConfigNode& section, Draft& draft, StageTypes& types,
+              Diagnostics& diagnostics)
+      : node_(node), section_(section), draft_(draft), types_(types), diagnostics_(diagnostics) {}
 
   void read() {
     if (!is_id(draft_.id)) {
@@ -56,6 +58,7 @@ class StageReader {
 
  private:
   const ConfigNode& node_;
+  const ConfigNode& section_;
   Draft& draft_;
   StageTypes& types_;
   Diagnostics& diagnostics_;
@@ -66,6 +69,7 @@ class StageReader {
     diagnostics_.add({at, key.empty() ? draft_.path : path(key), std::move(message), std::move(hint)});
   }
 
+  std::string meant() const;
   void read_type();
   void read_envelope();
   void read_inputs();
@@ -73,10 +77,22 @@ class StageReader {
   void check_options();
 };
 
+// The stage that an overlay or --set meant, which has made one without a type.
+std::string StageReader::meant() const {
+  std::vector<std::string> ids;
+  for (const auto& entry : section_.entries) {
+    if (entry.value.find("type") != nullptr) ids.push_back(entry.key);
+  }
+  return did_you_mean(draft_.id, ids);
+}
+
 void StageReader::read_type() {
   const ConfigNode* type = node_.find("type");
-  if (type == nullptr)
-    return error(draft_.at, "type", "`type` is missing", "it names the plugin: `fffa plugins` lists them");
+  if (type == nullptr) {
+    const std::string hint = meant();
+    return error(draft_.at, "type", "`type` is missing",
+                 hint.empty() ? "it names the plugin: `fffa plugins` lists them" : "a new stage needs it; " + hint);
+  }
   if (type->kind != Kind::scalar) return error(type->at, "type", "expected a name, got " + shown(*type), "");
   const StageType* found = types_.find(type->value);
   if (found == nullptr) {
@@ -224,7 +240,7 @@ std::vector<Draft> read_stages(const ConfigNode& root, StageTypes& types, Diagno
           name, is_id(entry.key) ? entry.key : shown(ConfigNode{Kind::scalar, entry.key, false, false, {}, {}, {}}));
       draft.section = section;
       draft.at = entry.key_at;
-      StageReader(entry.value, draft, types, diagnostics).read();
+      StageReader(entry.value, *node, draft, types, diagnostics).read();
       drafts.push_back(std::move(draft));
     }
   }

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <string_view>
 
+#include "config/yaml.h"
+
 namespace fffa::core {
 namespace {
 
@@ -33,8 +35,8 @@ Settings read_settings(const ConfigNode& root, Diagnostics& diagnostics) {
   settings.metrics_listen_explicit = listen != nullptr;
   if (listen != nullptr && listen->value == options.metrics.listen && !listen->value.empty() &&
       !is_endpoint(listen->value)) {
-    diagnostics.add(
-        {listen->at, "metrics.listen", "expected an address and port", "as in 127.0.0.1:9464 or [::1]:9464"});
+    diagnostics.add({listen->at, "metrics.listen", "expected ADDRESS:PORT, got " + shown(*listen),
+                     "as in 127.0.0.1:9464 or [::1]:9464"});
   }
   return settings;
 }

@@ -85,7 +85,13 @@ std::string check_descriptor(const PluginDescriptor& descriptor) {
 }
 
 Plugins::Plugins(std::vector<fs::path> directories, Trust trusted)
-    : directories_(std::move(directories)), trusted_(std::move(trusted)) {}
+    : directories_(std::move(directories)), trusted_(std::move(trusted)) {
+  for (const auto& directory : directories_) {  // said even if every type is found elsewhere
+    std::error_code error;
+    const fs::directory_iterator entries(directory, error);
+    if (error) problems_.push_back({directory, "read folder: " + error.message()});
+  }
+}
 
 const StageType* Plugins::find(std::string_view type) {
   if (!is_type_name(type)) return nullptr;
@@ -114,7 +120,6 @@ void Plugins::load_all() {
     for (fs::directory_iterator entry(directory, error), end; !error && entry != end; entry.increment(error)) {
       if (entry->path().extension() == ".so") files.push_back(entry->path());
     }
-    if (error) problems_.push_back({directory, "read folder: " + error.message()});
     std::sort(files.begin(), files.end());
     for (const auto& file : files) load(file);
   }

@@ -144,6 +144,7 @@ Result<void> Reload::take_down() {
   for (auto& step : steps) {
     auto* source = dynamic_cast<SourceNode*>(step.node.get());
     if (!source || step.added) continue;
+    step.left = Monotonic::now();
     source->retire();
     if (!source->join(limit)) {
       source->stay();
@@ -217,8 +218,17 @@ Result<void> Reload::bring_up() {
     if (!wait_until(next.pipeline.settings.shutdown_timeout, [&] { return (started = source->started()).has_value(); }))
       return fail(describe(step.after) + " does not start");
     if (!started->ok()) return fail(describe(step.after) + ": " + started->error().message);
+    if (!step.added) tell_gap(step);
   }
   return {};
+}
+
+// A source that is not there sees nothing, so nothing can count what it missed.
+void Reload::tell_gap(const Step& step) {
+  const auto gap = std::chrono::ceil<std::chrono::milliseconds>(Monotonic::now() - step.left);
+  services->log->write(LogLevel::warning, step.node->id(),
+                       "rebuilt by the reload: for up to " + std::to_string(gap.count()) +
+                           " ms nothing was watched, and no account shows what a live source missed meanwhile");
 }
 
 void Reload::commit() {
@@ -281,7 +291,10 @@ void Reload::restore() {
     });
     if (!free) result = fail("the old stage has not come back");
     auto* source = dynamic_cast<SourceNode*>(at->node.get());
-    if (result && source) result = source->relaunch(after_start, graph.pipeline.settings.shutdown_timeout);
+    if (result && source) {
+      result = source->relaunch(after_start, graph.pipeline.settings.shutdown_timeout);
+      if (result) tell_gap(*at);
+    }
     if (result) continue;
     services->log->write(LogLevel::error, at->before.id,
                          "the old stage cannot be built again, it is tried again: " + result.error().message);

@@ -32,7 +32,8 @@ struct Reload {
     std::shared_ptr<Node> node;
     StageSpec before, after;  // removed: no after; added: no before
     bool removed = false, added = false;
-    bool down = false;  // its old stage is gone
+    bool down = false;             // its old stage is gone
+    Monotonic::time_point left{};  // a source: when it was told to stop
   };
   std::vector<Step> steps;  // what changes, in topological order
   Graph next;
@@ -49,6 +50,7 @@ struct Reload {
   void commit();
   void restore();
   void resume(const Graph& running);
+  void tell_gap(const Step& step);
   std::string summary() const;
 };
 

@@ -183,6 +183,7 @@ TEST_F(ReloadTest, ChangesAnEnricherUnderTrafficAndLosesNothing) {
   EXPECT_EQ(unsettled, 0);
   EXPECT_EQ(marks.size(), 10u);
   EXPECT_EQ(rig.log->count("reloaded in"), 9u);
+  EXPECT_EQ(rig.log->count("nothing was watched"), 0u);
 }
 
 TEST_F(ReloadTest, AChangedAggregatorPutsOutWhatItHolds) {
@@ -203,6 +204,7 @@ TEST_F(ReloadTest, AChangedSourceReadsOutAndItsSuccessorGoesOn) {
     EXPECT_LE(unsettled, i - 1);  // what the aggregator held was not waited for
     more();
   }
+  EXPECT_EQ(rig.log->count("in: rebuilt by the reload: for up to "), 4u) << rig.log->all();
   end();
 }
 

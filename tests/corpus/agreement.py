@@ -16,6 +16,7 @@ import datetime
 import ipaddress
 import json
 import pathlib
+import shlex
 import subprocess
 import sys
 
@@ -396,7 +397,7 @@ def main():
         if args.write:
             args.document.write_text(text)
         elif args.document.read_text() != text:
-            problems.append(f"{args.document} does not say what was found: run this with --write")
+            problems.append(f"{args.document} does not say what was found. This writes it anew: {shlex.join(['python3', *sys.argv, '--write'])}")
     print("\n".join(problems) if problems else "every disagreement is explained")
     sys.exit(1 if problems else 0)
 

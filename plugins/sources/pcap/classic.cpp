@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The classic format: one header, then records. https://datatracker.ietf.org/doc/draft-ietf-opsawg-pcap/
 #include <algorithm>
+#include <cstring>
 
 #include "reader.h"
 
@@ -13,6 +14,14 @@ constexpr std::size_t kFileHeader = 24;
 constexpr std::size_t kRecordHeader = 16;
 constexpr std::uint32_t kMaxCaptured = 262144;  // libpcap's limit too: a record that claims more is damaged
 
+// Of the programs that compress captures and are not built in.
+const char* compressed_by(const std::uint8_t* start) {
+  if (std::memcmp(start, "\xfd\x37zX", 4) == 0) return "xz";
+  if (std::memcmp(start, "\x28\xb5\x2f\xfd", 4) == 0) return "zstd";
+  if (std::memcmp(start, "\x04\x22\x4d\x18", 4) == 0) return "lz4";
+  return std::memcmp(start, "BZh", 3) == 0 ? "bzip2" : nullptr;
+}
+
 }  // namespace
 
 Result<void> Reader::open_classic(std::uint32_t magic) {
@@ -20,7 +29,11 @@ Result<void> Reader::open_classic(std::uint32_t magic) {
   swapped_ = other == kMicroseconds || other == kNanoseconds;
   if (swapped_) magic = other;
   if (magic != kMicroseconds && magic != kNanoseconds) {
-    static_cast<void>(damaged(0, "neither pcap nor pcapng (nor either of them compressed by gzip)"));
+    const char* program = compressed_by(window_.at());
+    static_cast<void>(damaged(0, program == nullptr
+                                     ? "neither pcap nor pcapng (nor either of them compressed by gzip)"
+                                     : std::string("compressed by ") + program + ": decompress it first (`" + program +
+                                           " -dc FILE | fffa run replay.yaml`)"));
     return fail(error_);
   }
   format_ = Format::classic;

@@ -23,10 +23,7 @@ Result<std::unique_ptr<FileInput>> FileInput::open(const std::string& path) {
   const bool standard = path == "-";
   const std::string name = standard ? "standard input" : path;
   const int fd = standard ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-  if (fd < 0) {
-    const bool forbidden = errno == EACCES || errno == EPERM;
-    return system_error("open " + name, errno, forbidden ? Disposition::unavailable : Disposition::fatal);
-  }
+  if (fd < 0) return system_error("open " + name);  // EACCES too: no privilege is missing that fffa would ask for
   std::unique_ptr<FileInput> input(new FileInput(fd, !standard, name));
   struct stat info {};
   if (::fstat(fd, &info) != 0) return system_error("open " + name);

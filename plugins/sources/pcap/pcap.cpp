@@ -93,7 +93,8 @@ Result<void> Pcap::finish(Reader::Next why) {
   track_pending();
   read_out(newest_);
   const bool stopped = why == Reader::Next::packet || ended_early_;
-  const std::string kept = "; the " + std::to_string(counts_.packets) + " packets before it are counted";
+  const std::string kept =
+      counts_.packets == 0 ? "" : "; the " + std::to_string(counts_.packets) + " packets before it are counted";
   if (!stopped && why == Reader::Next::error) return fail(reader_->error() + kept);
   if (!stopped && !reader_->cut().empty()) context_.log().warning(reader_->cut() + kept);
   if (!stopped && !input_->complaint().empty()) context_.log().warning(name_ + ": " + input_->complaint());

@@ -21,6 +21,7 @@ namespace {
 using bpf_test::PacketBuilder;
 using testing::Harness;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 constexpr TimeNs kSecond = 1'000'000'000;
 
@@ -189,7 +190,21 @@ TEST_F(PcapSource, GzipIsTheSame) {
 TEST_F(PcapSource, WhatCannotBeOpenedFailsAtTheStart) {
   EXPECT_THAT(run(directory_ / "none").error().message, HasSubstr("none: No such file"));
   EXPECT_THAT(run(directory_).error().message, HasSubstr("directory"));
-  EXPECT_THAT(run(file({'h', 'e', 'l', 'l', 'o'})).error().message, HasSubstr("neither pcap nor pcapng"));
+  const auto text = run(file({'h', 'e', 'l', 'l', 'o'}));
+  EXPECT_THAT(text.error().message, HasSubstr("neither pcap nor pcapng"));
+  EXPECT_THAT(text.error().message, Not(HasSubstr("counted")));
+}
+
+TEST_F(PcapSource, AFileThatMayNotBeReadIsNoMissingPrivilege) {
+  const auto path = file(handshake().bytes);
+  ASSERT_EQ(::chmod(path.c_str(), 0), 0);
+  const bool root = ::geteuid() == 0;
+  ASSERT_EQ(root ? ::seteuid(65534) : 0, 0);
+  const auto opened = FileInput::open(path);
+  ASSERT_EQ(root ? ::seteuid(0) : 0, 0);
+  ASSERT_FALSE(opened.ok());
+  EXPECT_THAT(opened.error().message, HasSubstr("Permission denied"));
+  EXPECT_EQ(opened.error().disposition, Disposition::fatal);
 }
 
 TEST_F(PcapSource, ATableThatIsTooSmallLosesNothing) {

@@ -56,8 +56,11 @@ Result<void> Reader::open() {
   if (format_ != Format::unknown || ended_) return {};
   if (!window_.has(4)) {
     ended_ = true;
-    error_ = window_.error() ? name_ + ": " + window_.error()->message
-                             : name_ + ": no capture: it has only " + std::to_string(window_.size()) + " bytes";
+    error_ =
+        name_ + ": " +
+        (window_.error()       ? window_.error()->message
+         : window_.size() == 0 ? "is empty"
+                               : "neither pcap nor pcapng: it has only " + std::to_string(window_.size()) + " bytes");
     return fail(error_);
   }
   std::uint32_t magic = 0;

@@ -209,8 +209,10 @@ std::vector<HostileCase> classic_cases() {
   const auto two = ClassicFile(one).packet(2, 2, kData);
   const std::size_t second = one.bytes.size();
   return {
-      {"empty", {}, 0, "only 0 bytes", ""},
-      {"three bytes", {0xd4, 0xc3, 0xb2}, 0, "only 3 bytes", ""},
+      {"empty", {}, 0, "is empty", ""},
+      {"three bytes", {0xd4, 0xc3, 0xb2}, 0, "neither pcap nor pcapng: it has only 3 bytes", ""},
+      {"xz", {0xfd, 0x37, 0x7a, 0x58, 0x5a, 0}, 0, "compressed by xz: decompress it first", ""},
+      {"zstd", {0x28, 0xb5, 0x2f, 0xfd, 4}, 0, "compressed by zstd: decompress it first", ""},
       {"bad magic", {1, 2, 3, 4, 5, 6, 7, 8}, 0, "at byte 0: neither pcap nor pcapng", ""},
       {"header only", ClassicFile().bytes, 0, "", ""},
       {"half a header", cut_off(ClassicFile().bytes, 10), 0, "header is cut off", ""},
