@@ -216,6 +216,63 @@ TEST(Faults, AtTheDeadlineTheRestIsHeldAndTheSourceIsTold) {
   EXPECT_EQ(rig.log->count("shutdown timeout"), 1u);
 }
 
+// As a source does that is in the midst of a read-out: what it goes on to tell is in the account of every sink, also
+// behind an aggregator, though nobody gets it.
+TEST(Faults, WhatIsEmittedPastTheDeadlineIsLostAtEverySink) {
+  Rig rig;
+  rig.pipeline.settings.shutdown_timeout = 0ns;
+  int emitted = 0, refused = 0, lost = 0;
+  std::atomic<bool> blocked = false;
+  rig.source("in", [&](Output& out) {
+    const auto emit = [&](Batch batch) {
+      ++emitted;
+      const int before = lost;
+      const bool taken = out.emit(std::move(batch), [&](Outcome o) { lost += o == Outcome::lost; });
+      if (taken) return;
+      ++refused;
+      EXPECT_EQ(lost, before + 1) << "it is told inside emit()";
+    };
+    emit(batch_of(0));  // a read-out without news
+    while (out.ready()) emit(batch_of(5));
+    blocked = true;
+    for (int i = 0; i < 3; ++i) emit(batch_of(5));
+    auto last = batch_of(5);
+    const auto batches = static_cast<std::uint64_t>(emitted);  // with this one, without the empty one
+    last.interfaces.emplace_back().seen = {10 * batches + 7, 500 * batches + 70};
+    last.interfaces[0].filtered = {4, 40};
+    last.interfaces[0].lost = {3, 30};
+    emit(std::move(last));
+    return Result<void>{};
+  });
+  rig.sink(
+      "raw", [](const Batch&) -> Result<void> { return retry("disk full"); }, {"in"}, 20);
+  rig.add("sum", StageKind::aggregator,
+          [](StageContext&, const ConfigNode&) {
+            auto stage = std::make_unique<FakeAggregator>();
+            stage->on_add = [](const Batch&, const Ticket&, Emitter&) { return Result<void>{}; };  // its window is open
+            return stage;
+          },
+          {"in"});
+  rig.sink("sums", swallow, {"sum"});
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return blocked.load(); }));
+  EXPECT_EQ(rig.stop(), kExitLost);
+  EXPECT_EQ(refused, 4);
+  const int taken = emitted - 1 - refused;
+  const Tally seen{0, 10 * (emitted - 1) + 7, 500 * (emitted - 1) + 70};
+  for (const auto& [sink, balance] : rig.engine->balances()) {
+    const bool raw = sink == "raw";
+    EXPECT_EQ(balance.seen, (Tally{raw ? 5 * (emitted - 1) : 0, seen.packets, seen.bytes})) << sink;
+    EXPECT_EQ(balance.lost, (Tally{raw ? 5 * refused : 0, 10 * refused + 3, 500 * refused + 30})) << sink;
+    EXPECT_EQ(balance.held, (Tally{raw ? 5 * taken : 0, 10 * taken, 500 * taken})) << sink;
+    EXPECT_TRUE(balance.unaccounted().empty()) << to_string(balance);
+  }
+  EXPECT_NE(rig.engine->metrics().text().find(
+                R"(fffa_stage_dropped_records_total{reason="shutdown",stage="in",type="fake"} )" +
+                std::to_string(5 * refused)),
+            std::string::npos);
+}
+
 TEST(Faults, ASinkThatNeverReturnsIsNamedAndLeftBehind) {
   static std::atomic<bool> release = false;
   static std::atomic<bool> returned = false;

@@ -171,6 +171,7 @@ bool SourceNode::emit(Batch batch, Acknowledge acknowledge) {
     if (services_->abandoned || ending_) {
       note(batch);
       lose("shutdown", tally_of(batch));
+      if (acknowledge) acknowledge(Outcome::lost);
       return false;
     }
     {

@@ -118,7 +118,7 @@ Result<void> Ebpf::run(Output& output) {
     if (!readout_->active()) {
       auto going = readout_->drain_ended(output);
       if (!going) return going.error();
-      if (!*going) return {};
+      if (!*going) break;
     }
     if (!readout_->active() && due()) {
       cuts_step_ = step_ != 0;
@@ -132,7 +132,7 @@ Result<void> Ebpf::run(Output& output) {
     }
     auto going = readout_->step(output);
     if (!going) return going.error();
-    if (!*going) return {};
+    if (!*going) break;
     if (readout_->active()) continue;
     pass_ended();
   }
@@ -151,14 +151,13 @@ void Ebpf::pass_ended() {
   next_edge_ = next_edge(now.wall, config_.drain_interval.count());
 }
 
+// Also of a run that is abandoned, before or meanwhile: what was seen is accounted for.
 Result<void> Ebpf::final_pass(Output& output) {
   ports_.detach();
   wait_for_running_programs();
   readout_->begin();
   while (readout_->active()) {
-    auto going = readout_->step(output);
-    if (!going) return going.error();
-    if (!*going) break;
+    if (auto done = readout_->step(output); !done) return done.error();
   }
   return {};
 }

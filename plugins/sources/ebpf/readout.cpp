@@ -135,21 +135,20 @@ bool Readout::emit(Output& output) {
 void Readout::take_overflow(Output& output) {
   // what was captured before the pass began is in the ring by now, and no more than it can hold
   std::size_t left = table_.ring_capacity();
-  do {
+  for (bool again = true; again;) {
     const std::size_t got = table_.read_ring(left, [&](const fffa_event& event) {
       take(event);
       return !overflow_.full();
     });
     left -= std::min(left, got);
-    const bool again = overflow_.full() && left > 0;
+    again = overflow_.full() && left > 0;
     overflow_.drain([&](const fffa_drain_record& record, bool partial) {
       const std::size_t first = batch_.size();
       append(record);
       for (std::size_t i = first; partial && i < batch_.size(); ++i) batch_.records[i].conn_state = ConnState::none;
       if (batch_.size() >= kBatchRecords) emit(output);
     });
-    if (!again) break;
-  } while (!abandoned_);
+  }
 }
 
 bool Readout::finish(Output& output) {

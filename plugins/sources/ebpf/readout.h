@@ -27,7 +27,7 @@ class Readout {
   bool active() const noexcept { return active_; }
   void begin();
   // Goes on with the pass. May emit; the last step emits what completes the pass, at least an empty batch. False: the
-  // run is abandoned.
+  // run is abandoned; all that is left to do is a last pass, which tells what is not told yet.
   Result<bool> step(Output& output);
 
   // Between passes: reads out connections that ended a while ago, so that a filling table has room again. May emit.

@@ -220,14 +220,15 @@ void Pcap::read_out(TimeNs watermark) {
   count_metrics();
 }
 
-// A batch's watermark is that of the one before until the read-out is complete.
+// A batch's watermark is that of the one before until the read-out is complete. An abandoned run still takes what there
+// is to tell, and accounts for it.
 void Pcap::emit(TimeNs watermark) {
   Batch next;
   next.watermark = watermark;
   next.records.reserve(batch_.records.size());
   std::swap(next, batch_);
   next.watermark = watermark;
-  if (!abandoned_ && !output_->emit(std::move(next))) abandoned_ = true;
+  if (!output_->emit(std::move(next))) abandoned_ = true;
 }
 
 void Pcap::emit_statuses() {

@@ -234,6 +234,54 @@ TEST_F(PcapSource, ManyRecordsComeInSeveralBatchesWithOneNewWatermark) {
   EXPECT_EQ(batches_.back().watermark, 10 * kSecond + 9999 * 1000);
 }
 
+// Of a run that is abandoned after so many batches.
+class AbandonedOutput final : public Output {
+ public:
+  explicit AbandonedOutput(std::size_t taken) : left_(taken) {}
+  bool emit(Batch batch, Acknowledge) override {
+    for (const auto& record : batch) reported += {record.packets, record.bytes};
+    for (const auto& status : batch.interfaces) {
+      seen += status.seen;
+      filtered += status.filtered;
+    }
+    if (left_ == 0) return false;
+    --left_;
+    return true;
+  }
+  bool ready() const override { return true; }
+  bool wait(std::chrono::nanoseconds, int) override { return !stopping(); }
+  bool stopping() const override { return left_ == 0; }
+  bool settle() override { return false; }
+  Volume reported, seen, filtered;
+
+ private:
+  std::size_t left_;
+};
+
+TEST_F(PcapSource, AbandonedItTellsAllThatItCounted) {
+  ClassicFile made;
+  for (std::uint32_t i = 0; i < 10'000; ++i) {
+    PacketBuilder builder;
+    builder.eth().ipv4("10.0." + std::to_string(i / 250) + "." + std::to_string(i % 250), "10.1.0.1").udp(7, 8);
+    made.packet(10 + i / 5000, i, i % 100 == 0 ? arp() : builder.build());
+  }
+  Config config;
+  config.path = file(made.bytes);
+  config.drain_interval = std::chrono::seconds(1);
+  config.table_size = 4096;  // some are reported when others want their place
+  for (const std::size_t batches : {1, 2, 5, 9}) {
+    testing::TestContext context("in", "pcap");
+    Pcap source(config, context);
+    ASSERT_TRUE(source.start().ok());
+    AbandonedOutput output(batches);
+    ASSERT_TRUE(source.run(output).ok());
+    EXPECT_GT(output.seen.packets, 1000u);
+    EXPECT_EQ(static_cast<double>(output.seen.packets), context.captured_metrics().value("fffa_pcap_packets_total"));
+    output.reported += output.filtered;
+    EXPECT_EQ(output.reported, output.seen) << batches << " batches";
+  }
+}
+
 TEST_F(PcapSource, RealtimeKeepsThePausesAndStopsAtOnce) {
   ClassicFile made;
   for (const std::uint32_t second : {100, 103, 117, 4000}) made.packet(second, 0, tcp(false, second, 0, 0x10));

@@ -39,7 +39,9 @@ class Output {
   using Acknowledge = std::function<void(Outcome)>;
 
   // Queues the batch on every edge. Blocks while an edge with `on_full: block` has no room. False: the run is being
-  // abandoned, the batch was not taken (counted as lost); return from run().
+  // abandoned, nothing blocks any more. The batch reaches nobody, but counts: its interface statuses as ever, its
+  // records as lost, and so it is acknowledged. Go on to emit what was measured and is not told yet, statuses above
+  // all, or the account is not whole; then return from run(), within a second or so.
   virtual bool emit(Batch batch, Acknowledge acknowledge = {}) = 0;
   // True if emit() would not block. A source that merges what it has not emitted yet asks first.
   virtual bool ready() const = 0;
