@@ -144,11 +144,22 @@ FFFA_INLINE int fffa_is_probe(const struct fffa_sides *s, const struct fffa_pack
 	return (s->r->seen & FFFA_SEEN_ACK) && (!s->r->last_window || s->r->last_ack == s->d->next_seq);
 }
 
+/* What a segment sent again, or late, is counted as. */
+enum fffa_old_kind { FFFA_OLD_PROBE, FFFA_OLD_REORDERED, FFFA_OLD_TIMEOUT, FFFA_OLD_FAST, FFFA_OLD_SPURIOUS = 4 };
+
+FFFA_INLINE void fffa_count_old(struct fffa_slot *slot, __u32 kind, __u32 segments)
+{
+	const __u32 counter = kind & 3;
+	if (counter == FFFA_OLD_REORDERED) slot->out_of_order += segments;
+	if (counter == FFFA_OLD_TIMEOUT) slot->timeout_retransmits += segments;
+	if (counter == FFFA_OLD_FAST) slot->fast_retransmits += segments;
+	if (kind & FFFA_OLD_SPURIOUS) slot->spurious_retransmits += segments;
+}
+
 /* How many of the segments that a super-packet stands for begin below the highest sequence number sent. */
 FFFA_INLINE __u32 fffa_old_segments(const struct fffa_half *d, const struct fffa_packet *p)
 {
 	const __u32 old = d->next_seq - p->seq;
-	if (fffa_likely(p->packets <= 1)) return 1;
 	if (old >= p->payload) return p->packets;
 	/* the last one may be short: at most so long are the others, and less than one segment is missing to any of
 	 * them */
@@ -157,32 +168,45 @@ FFFA_INLINE __u32 fffa_old_segments(const struct fffa_half *d, const struct fffa
 	return segments < p->packets ? segments : p->packets;
 }
 
-/* A segment that begins below the highest sequence number sent. */
-FFFA_INLINE void fffa_track_old_segment(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p,
-					__u32 end)
+/* Apart, because few packets are like that and the verifier would follow what each of them may be. */
+FFFA_NOINLINE void fffa_count_old_super(struct fffa_slot *slot, __u32 kind, const struct fffa_half *d,
+					const struct fffa_packet *p)
+{
+	fffa_count_old(slot, kind, fffa_old_segments(d, p));
+}
+
+/* What a segment is that begins below the highest sequence number sent: enum fffa_old_kind. */
+FFFA_INLINE __u32 fffa_judge_old_segment(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p,
+					 __u32 end)
 {
 	struct fffa_half *d = s->d;
 	__u32 opened = 0;
 	const __u32 filled = d->seen & FFFA_SEEN_HOLE ? fffa_fill_holes(d, p->seq, end, &opened) : 0;
 	const __u32 old = (fffa_seq_diff(end, d->next_seq) < 0 ? end : d->next_seq) - p->seq;
-	const __u32 segments = fffa_old_segments(d, p);
-	if (filled == old && fffa_is_reordered(f, s, p, opened)) {
-		s->slot->out_of_order += segments;
-		d->seen &= (__u16)~FFFA_SEEN_RTT; /* what answers this may cover segments that waited for it */
-	} else if (!filled && fffa_is_probe(s, p)) {
-		d->seen = (__u16)((d->seen & ~FFFA_SEEN_RTT) | FFFA_SEEN_KEEP_ALIVE);
-	} else {
-		if (fffa_is_timeout(s, p)) {
-			s->slot->timeout_retransmits += segments;
-			d->seen |= FFFA_SEEN_TIMED_OUT;
-		} else {
-			s->slot->fast_retransmits += segments;
-		}
-		if ((s->r->seen & FFFA_SEEN_ACK) && fffa_seq_diff(end, s->r->last_ack) <= 0)
-			s->slot->spurious_retransmits += segments;
-		/* Karn: what answers from here on may answer either copy */
-		d->seen &= (__u16)~FFFA_SEEN_RTT;
+	/* Karn: what answers from here on may answer either copy, or cover what waited for this one */
+	d->seen &= (__u16)~FFFA_SEEN_RTT;
+	if (filled == old && fffa_is_reordered(f, s, p, opened)) return FFFA_OLD_REORDERED;
+	if (!filled && fffa_is_probe(s, p)) {
+		d->seen |= FFFA_SEEN_KEEP_ALIVE;
+		return FFFA_OLD_PROBE;
 	}
+	const int spurious = (s->r->seen & FFFA_SEEN_ACK) && fffa_seq_diff(end, s->r->last_ack) <= 0;
+	const __u32 kind = spurious ? FFFA_OLD_SPURIOUS : 0;
+	if (!fffa_is_timeout(s, p)) return kind | FFFA_OLD_FAST;
+	d->seen |= FFFA_SEEN_TIMED_OUT;
+	return kind | FFFA_OLD_TIMEOUT;
+}
+
+FFFA_INLINE void fffa_track_old_segment(struct fffa_flow *f, const struct fffa_sides *s, const struct fffa_packet *p,
+					__u32 end)
+{
+	struct fffa_half *d = s->d;
+	__u32 kind = fffa_judge_old_segment(f, s, p, end);
+	FFFA_FORGET(kind);
+	if (fffa_likely(p->packets <= 1))
+		fffa_count_old(s->slot, kind, 1);
+	else
+		fffa_count_old_super(s->slot, kind, d, p);
 	if (fffa_seq_diff(end, d->next_seq) > 0) {
 		d->next_seq = end;
 		d->seen &= (__u16)~FFFA_SEEN_NEWEST;
