@@ -56,8 +56,14 @@ Result<void> Reader::open() {
   if (format_ != Format::unknown || ended_) return {};
   if (!window_.has(4)) {
     ended_ = true;
-    error_ = window_.error() ? name_ + ": " + window_.error()->message
-                             : name_ + ": no capture: it has only " + std::to_string(window_.size()) + " bytes";
+    const auto complaint = window_.complaint();
+    error_ = name_ + ": ";
+    if (window_.error())
+      error_ += window_.error()->message;
+    else if (!complaint.empty())
+      error_ += "no capture: " + complaint;
+    else
+      error_ += "no capture: it has only " + std::to_string(window_.size()) + " bytes";
     return fail(error_);
   }
   std::uint32_t magic = 0;
