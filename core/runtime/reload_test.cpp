@@ -228,7 +228,7 @@ TEST_F(ReloadTest, ASinkThatIsGoneIsBuiltAnew) {
   begin();
   leaving = true;
   ASSERT_TRUE(eventually([this] { return rig.log->count("out: the reader has left") == 1; }));
-  EXPECT_EQ(alive_sinks, 0);
+  EXPECT_TRUE(eventually([this] { return alive_sinks == 0; }));
   rig.reload(with("out", "2"));
   EXPECT_EQ(sinks, 2);
   const auto before = rig.engine->balances().at("out").delivered.records;
