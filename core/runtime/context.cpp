@@ -172,6 +172,7 @@ Metrics& Context::metrics() {
 Result<std::filesystem::path> Context::state_directory() {
   if (id_.empty() || id_ == "." || id_ == ".." || id_.find('/') != std::string::npos)
     return fail("no state directory for a stage called `" + id_ + "`");
+  uses_state_ = true;
   const auto path = services_->state_root / id_;
   std::error_code error;
   const bool made = std::filesystem::create_directories(path, error);

@@ -2,6 +2,7 @@
 // The StageContext of one built stage, and the thread that its blocking work runs on.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <functional>
@@ -74,6 +75,7 @@ class Context final : public StageContext {
   Formatter format(std::string_view name) override;
 
   void open() { background_.open(); }
+  bool uses_state() const noexcept { return uses_state_; }  // it has asked for its state directory
   // Before the stage is destroyed, on its thread or strand: nothing of it is called any more. False: background work
   // does not end.
   bool close(std::chrono::nanoseconds limit);
@@ -91,6 +93,7 @@ class Context final : public StageContext {
   Alive alive_ = std::make_shared<std::atomic<bool>>(true);
   std::shared_ptr<Logger> log_;
   std::unique_ptr<Metrics> metrics_;
+  std::atomic<bool> uses_state_{false};
   Background background_;
 };
 

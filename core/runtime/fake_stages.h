@@ -34,6 +34,25 @@ inline Result<std::unique_ptr<Stage>> create(const ConfigNode& config, StageCont
   }
 }
 
+// Options: a value, and something that only one stage may own.
+inline ConfigNode options(const std::string& value, const std::string& resource = {}) {
+  ConfigNode node;
+  node.kind = ConfigNode::Kind::map;
+  ConfigNode text;
+  text.kind = ConfigNode::Kind::scalar;
+  text.value = value;
+  node.entries.push_back({"value", {}, text});
+  text.value = resource;
+  if (!resource.empty()) node.entries.push_back({"resource", {}, text});
+  return node;
+}
+
+// What the option `resource` names.
+inline std::vector<Resource> resources(const ConfigNode& config) noexcept {
+  const auto* name = config.find("resource");
+  return name ? std::vector<Resource>{{"fake", name->value}} : std::vector<Resource>{};
+}
+
 inline const StageType* stage_type(StageKind kind) {
   static const auto all = [] {
     std::vector<StageType> types;
@@ -43,10 +62,20 @@ inline const StageType* stage_type(StageKind kind) {
       type.kind = k;
       type.name = "fake";
       type.create = &create;
+      type.resources = &resources;
     }
     return types;
   }();
   return &all[static_cast<std::size_t>(kind)];
+}
+// Of a source that reads its input once.
+inline const StageType* reads_once_type() {
+  static const auto type = [] {
+    StageType once = *stage_type(StageKind::source);
+    once.reads_once = true;
+    return once;
+  }();
+  return &type;
 }
 
 struct FakeSource : Source {

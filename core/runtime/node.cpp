@@ -32,27 +32,64 @@ Node::Node(StageSpec spec, std::shared_ptr<Services> services)
 
 Node::~Node() = default;
 
+template <typename F>
+Result<void> Node::caught(const char* what, F&& call) noexcept {
+  try {
+    return call();
+  } catch (...) {
+    return thrown(what);
+  }
+}
+
 Result<void> Node::build() {
-  auto context =
-      std::make_unique<Context>(services_, spec_.id, spec_.type, [weak = weak_from_this()](std::function<void()> task) {
-        if (const auto node = weak.lock()) node->post(std::move(task));
-      });
-  std::unique_ptr<Stage> stage;
-  auto result = guarded("its constructor", [&]() -> Result<void> {
-    auto made = spec_.stage_type->create(spec_.options, *context);
-    if (!made) return made.error();
-    stage = std::move(*made);
+  auto made = make(spec_);
+  if (!made) return made.error();
+  adopt(std::move(*made));
+  return {};
+}
+
+Result<Node::Made> Node::make(const StageSpec& spec) {
+  Made made{std::make_shared<Posted>(), {}, {}};
+  auto post = [weak = weak_from_this(), posted = made.posted](std::function<void()> task) {
+    posted->tasks.push(std::move(task));
+    if (!posted->adopted) return;
+    if (const auto node = weak.lock()) node->post([posted] { posted->tasks.run(); });
+  };
+  made.context = std::make_unique<Context>(services_, spec.id, spec.type, std::move(post));
+  // Not guarded(): the stage that is there may be in a call.
+  auto result = caught("its constructor", [&]() -> Result<void> {
+    auto stage = spec.stage_type->create(spec.options, *made.context);
+    if (!stage) return stage.error();
+    made.stage = std::move(*stage);
     return {};
   });
   if (!result) {
-    if (!context->close(std::chrono::seconds(5))) static_cast<void>(context.release());  // its thread still uses it
-    return result;
+    discard(std::move(made));
+    return result.error();
   }
-  context_ = std::move(context);
-  stage_ = std::move(stage);
+  return made;
+}
+
+void Node::adopt(Made made) {
+  context_ = std::move(made.context);
+  stage_ = std::move(made.stage);
   built_ = true;
   if (opened_) context_->open();
-  return {};
+  made.posted->adopted = true;
+  post([posted = std::move(made.posted)] { posted->tasks.run(); });
+}
+
+void Node::discard(Made made) {
+  made.posted->tasks.close();
+  if (!made.context->close(std::chrono::seconds(5))) {  // its thread still uses it
+    static_cast<void>(made.stage.release());
+    static_cast<void>(made.context.release());
+    return;
+  }
+  static_cast<void>(caught("its destructor", [&]() -> Result<void> {
+    made.stage.reset();
+    return {};
+  }));
 }
 
 void Node::open_context() {

@@ -29,7 +29,20 @@ class Node : public std::enable_shared_from_this<Node> {
   Node& operator=(const Node&) = delete;
 
   // --- life, by the engine
-  Result<void> build();     // makes the stage of spec(); may open files, does not start anything
+  Result<void> build();  // makes the stage of spec(); may open files, does not start anything
+  // build() in two steps: a stage that this node may have later on, while it still has another one.
+  struct Posted {  // what it posts waits here until it is adopted
+    Tasks tasks;
+    std::atomic<bool> adopted{false};
+  };
+  struct Made {
+    std::shared_ptr<Posted> posted;
+    std::unique_ptr<Context> context;
+    std::unique_ptr<Stage> stage;
+  };
+  Result<Made> make(const StageSpec& spec);
+  void adopt(Made made);    // under the gate; the node has no stage
+  void discard(Made made);  // it will not be needed
   virtual void open() = 0;  // from now on it runs; once
   // Calls `body` between two calls of the stage, under the gate. False if the stage was not free within `limit` (then
   // it will not be called).
@@ -68,6 +81,7 @@ class Node : public std::enable_shared_from_this<Node> {
   virtual bool sent_end() const noexcept { return ended(); }
   bool idle() const noexcept { return pending_.load() == 0; }
   bool built() const noexcept { return built_.load(); }
+  bool uses_state() const { return context_ && context_->uses_state(); }  // under the gate
   TimeNs watermark() const noexcept { return watermark_.load(); }
   std::size_t queued() const;  // records in the inbox
   // The call that is under way and since when (0: none).
@@ -117,6 +131,8 @@ class Node : public std::enable_shared_from_this<Node> {
   void finish();  // ended() from now on
   void open_context();
 
+  template <typename F>
+  static Result<void> caught(const char* what, F&& call) noexcept;
   // Calls the stage: watched, and nothing it throws gets further. `result` is a Result<void>.
   template <typename F>
   Result<void> guarded(const char* what, F&& call) noexcept;

@@ -5,6 +5,7 @@
 #include <optional>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include "sink_node.h"
 #include "strand_nodes.h"
@@ -35,6 +36,26 @@ bool wait_until(std::chrono::nanoseconds limit, Done done) {
     std::this_thread::sleep_for(1ms);
   }
   return true;
+}
+
+std::vector<Resource> resources_of(const StageSpec& spec) {
+  if (!spec.stage_type || !spec.stage_type->resources) return {};
+  return spec.stage_type->resources(spec.options);
+}
+
+// Of two sources the kind decides: "auto" and "eth0" may be the same interface.
+bool share(const StageSpec& a, const StageSpec& b) {
+  const bool sources = a.kind == StageKind::source && b.kind == StageKind::source;
+  const auto theirs = resources_of(b);
+  const auto ours = resources_of(a);
+  return std::any_of(ours.begin(), ours.end(), [&](const Resource& x) {
+    return std::any_of(theirs.begin(), theirs.end(),
+                       [&](const Resource& y) { return x.kind == y.kind && (sources || x.name == y.name); });
+  });
+}
+
+bool reads_once(const StageSpec& spec) {
+  return spec.stage_type && spec.stage_type->reads_once;
 }
 
 bool all_over(const StageSpec& spec, const std::vector<bool>& over) {
@@ -82,20 +103,42 @@ void Reload::plan(Pipeline pipeline) {
     // A node that has ended goes on ended, or a new one takes its place: what is to come would wait in its inbox.
     if (at == old.end() || (!is_source && over[i] && !(same && over_next.back()))) {
       next.nodes.push_back(make_node(spec, services));
-      steps.push_back({next.nodes.back(), {}, spec, false, true, false});
+      steps.push_back({next.nodes.back(), {}, spec, false, true});
       continue;
     }
     taken[i] = true;
     next.nodes.push_back(graph.nodes[i]);
-    if (!same) steps.push_back({graph.nodes[i], *at, spec, false, false, false});
+    if (!same) steps.push_back({graph.nodes[i], *at, spec});
   }
   for (std::size_t i = 0; i < old.size(); ++i)
-    if (!taken[i]) steps.push_back({graph.nodes[i], old[i], {}, true, false, false});
+    if (!taken[i]) steps.push_back({graph.nodes[i], old[i], {}, true});
   // Stages that go come down in the order of the old graph.
   const auto place = [&](const Step& step) {
     return std::find(graph.nodes.begin(), graph.nodes.end(), step.node) - graph.nodes.begin();
   };
   std::stable_sort(steps.begin(), steps.end(), [&](const Step& a, const Step& b) { return place(a) < place(b); });
+  for (auto& step : steps) {
+    step.early = !step.removed && std::none_of(steps.begin(), steps.end(), [&](const Step& other) {
+      return !other.added && share(step.after, other.before);
+    });
+    if (step.added || step.node->spec().kind == StageKind::source) continue;
+    // Its state directory is its id's, so the next one's as well.
+    const bool free = step.node->exclusively(kBackgroundLimit, [&] { step.early &= !step.node->uses_state(); });
+    step.early &= free;
+  }
+}
+
+// A source that reads its input once stays as it is while it runs, and never begins anew: even a reload that fails
+// later on could not bring it back.
+Result<void> Reload::permitted() {
+  for (auto& step : steps) {
+    if (step.added || !reads_once(step.before)) continue;
+    step.spent = step.removed && step.node->sent_end();
+    if (!step.spent)
+      return fail(step.before.id + " reads its input once: stop and start fffa to " +
+                  (step.removed ? "remove" : "change") + " it");
+  }
+  return {};
 }
 
 Result<std::string> Reload::run(Pipeline pipeline) {
@@ -110,13 +153,18 @@ Result<std::string> Reload::run(Pipeline pipeline) {
     graph.each<SourceNode>([](SourceNode& source) { source.pause(false); });
     return fail(std::string("out of resources: ") + error.what());
   }
+  if (auto allowed = permitted(); !allowed) {
+    graph.each<SourceNode>([](SourceNode& source) { source.pause(false); });
+    return allowed.error();
+  }
   if (steps.empty()) {
     graph.each<SourceNode>([](SourceNode& source) { source.pause(false); });
     const std::lock_guard lock(mutex);
     graph.pipeline = std::move(next.pipeline);
     return std::string("no stage has changed");
   }
-  auto result = take_down();
+  auto result = prepare();
+  if (result) result = take_down();
   if (result) result = bring_up();
   if (!result) {
     restore();
@@ -125,6 +173,43 @@ Result<std::string> Reload::run(Pipeline pipeline) {
   auto done = summary();
   commit();
   return done;
+}
+
+// All that does not wait for an old stage to go: if this fails, nothing of the old graph was touched.
+Result<void> Reload::prepare() {
+  // Sinks first, as at the start.
+  for (auto at = next.nodes.rbegin(); at != next.nodes.rend(); ++at) {
+    const auto step = std::find_if(steps.begin(), steps.end(), [&](const Step& s) { return s.node == *at; });
+    if (step == steps.end() || !step->early) continue;
+    auto made = step->node->make(step->after);
+    if (!made) return fail(describe(step->after) + ": " + made.error().message);
+    if (step->added) {
+      step->node->exclusively(kBackgroundLimit, [&] { step->node->adopt(std::move(*made)); });
+    } else {
+      step->made = std::move(*made);
+    }
+  }
+  return launch([](const Step& step) { return step.added && step.early; });
+}
+
+Result<void> Reload::launch(const std::function<bool(const Step&)>& which) {
+  std::vector<std::pair<const Step*, SourceNode*>> launched;
+  for (const auto& step : steps) {
+    auto* source = dynamic_cast<SourceNode*>(step.node.get());
+    if (!source || step.removed || !which(step)) continue;
+    source->pause(true);
+    source->launch(after_start);
+    launched.emplace_back(&step, source);
+  }
+  for (const auto& [step, source] : launched) {
+    std::optional<Result<void>> started;
+    if (!wait_until(next.pipeline.settings.shutdown_timeout,
+                    [&, source = source] { return (started = source->started()).has_value(); }))
+      return fail(describe(step->after) + " does not start");
+    if (!started->ok()) return fail(describe(step->after) + ": " + started->error().message);
+    if (!step->added) tell_gap(*step);
+  }
+  return {};
 }
 
 // Everything between sources and sinks is empty. Sources are paused, and edges take all that comes.
@@ -143,7 +228,7 @@ Result<void> Reload::take_down() {
   services->draining = true;
   for (auto& step : steps) {
     auto* source = dynamic_cast<SourceNode*>(step.node.get());
-    if (!source || step.added) continue;
+    if (!source || step.added || step.spent) continue;
     step.left = Monotonic::now();
     source->retire();
     if (!source->join(limit)) {
@@ -194,33 +279,23 @@ Result<void> Reload::bring_up() {
   for (auto at = next.nodes.rbegin(); at != next.nodes.rend(); ++at) {
     const auto step = std::find_if(steps.begin(), steps.end(), [&](const Step& s) { return s.node == *at; });
     if (step == steps.end()) continue;
+    if (step->early && step->added) continue;
     Result<void> result;
     const bool free = step->node->exclusively(kBackgroundLimit, [&] {
       {
         const std::lock_guard lock(mutex);
         step->node->respec(step->after);
       }
-      result = step->node->build();
+      if (step->made) {
+        step->node->adopt(*std::exchange(step->made, std::nullopt));
+      } else {
+        result = step->node->build();
+      }
     });
     if (!free) result = fail("the old stage does not come to rest");
     if (!result) return fail(describe(step->after) + ": " + result.error().message);
   }
-  for (const auto& step : steps) {
-    auto* source = dynamic_cast<SourceNode*>(step.node.get());
-    if (!source || step.removed) continue;
-    source->pause(true);
-    source->launch(after_start);
-  }
-  for (const auto& step : steps) {
-    auto* source = dynamic_cast<SourceNode*>(step.node.get());
-    if (!source || step.removed) continue;
-    std::optional<Result<void>> started;
-    if (!wait_until(next.pipeline.settings.shutdown_timeout, [&] { return (started = source->started()).has_value(); }))
-      return fail(describe(step.after) + " does not start");
-    if (!started->ok()) return fail(describe(step.after) + ": " + started->error().message);
-    if (!step.added) tell_gap(step);
-  }
-  return {};
+  return launch([](const Step& step) { return !(step.added && step.early); });
 }
 
 // A source that is not there sees nothing, so nothing can count what it missed.
@@ -237,6 +312,12 @@ void Reload::commit() {
     if (step.node->spec().kind == StageKind::source) fresh.push_back(step.node.get());
   for (const auto& step : steps) {
     if (!step.removed) continue;
+    if (step.spent) {
+      auto& source = static_cast<SourceNode&>(*step.node);
+      source.retire();
+      if (!source.join(kBackgroundLimit) || !source.demolish(kBackgroundLimit))
+        services->log->write(LogLevel::error, step.before.id, "does not return: left behind");
+    }
     if (is_sink(step.before.kind))
       services->log->write(LogLevel::info, step.before.id,
                            "removed: " + to_string(ledger.balances().at(step.before.id)));
@@ -265,6 +346,7 @@ void Reload::commit() {
 // itself).
 void Reload::restore() {
   for (auto& step : steps) {
+    if (step.made) step.node->discard(*std::exchange(step.made, std::nullopt));
     auto* source = dynamic_cast<SourceNode*>(step.node.get());
     if (source && (step.added || step.down)) {
       source->retire();

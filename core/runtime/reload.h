@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT
 // Reload: from one running graph to another, without losing anything on the way.
 //
-// Sources wait (a kernel table goes on merging meanwhile). What is on its way runs dry; aggregators that change put out
-// what they hold; stages that change are closed and destroyed before the new ones are built, so that two owners of one
-// resource never overlap. Batches that wait for a sink wait for the sink's successor of the same id. Where a step
-// fails, the old stages are built again.
+// Sources wait (a kernel table goes on merging meanwhile). First all is built that shares no resource with an old stage
+// that changes or goes, and new sources are started: where that fails, nothing of the old graph was touched. Then old
+// sources end and what is on its way runs dry; aggregators that change put out what they hold; stages that change are
+// closed and destroyed. Last come those that had to wait, so that two owners of one resource never overlap, and
+// sources that changed are started. Batches that wait for a sink wait for the sink's successor of the same id. Where a
+// late step fails, the old stages are built again. A source that reads its input once is not touched while it runs.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,7 +35,10 @@ struct Reload {
     std::shared_ptr<Node> node;
     StageSpec before, after;  // removed: no after; added: no before
     bool removed = false, added = false;
-    bool down = false;             // its old stage is gone
+    bool down = false;   // its old stage is gone
+    bool early = false;  // its new stage is built while the old graph is whole
+    bool spent = false;  // removed, a source that has read its input: it stays until all has gone well
+    std::optional<Node::Made> made = std::nullopt;
     Monotonic::time_point left{};  // a source: when it was told to stop
   };
   std::vector<Step> steps;  // what changes, in topological order
@@ -43,6 +49,9 @@ struct Reload {
 
  private:
   void plan(Pipeline pipeline);  // sources are paused
+  Result<void> permitted();
+  Result<void> prepare();
+  Result<void> launch(const std::function<bool(const Step&)>& which);  // sources, as far as start()
   Result<void> come_to_rest();
   Result<void> take_down();
   Result<void> take_down_sink(Step& step);

@@ -15,16 +15,6 @@ namespace {
 
 using namespace fake;
 
-ConfigNode options(const std::string& value) {
-  ConfigNode node;
-  node.kind = ConfigNode::Kind::map;
-  ConfigNode text;
-  text.kind = ConfigNode::Kind::scalar;
-  text.value = value;
-  node.entries.push_back({"value", {}, text});
-  return node;
-}
-
 // Passes everything on and counts what it holds back: every other batch, until the next one.
 struct Holder : FakeAggregator {
   std::vector<std::pair<Batch, Ticket>> held;
@@ -113,7 +103,7 @@ struct ReloadTest : testing::Test {
              return sink;
            },
            {"hold"}, 32)
-        .options = options("1");
+        .options = options("1", "out");
     rig.sink(
         "kept",
         [this](const Batch& batch) {
@@ -165,9 +155,25 @@ struct ReloadTest : testing::Test {
   }
   Pipeline with(const std::string& id, const std::string& value) {
     Pipeline next = rig.pipeline;
-    next.stages[rig.index(id)].options = options(value);
+    auto& now = next.stages[rig.index(id)].options;
+    const auto* resource = now.find("resource");
+    now = options(value, resource ? resource->value : "");
     return next;
   }
+  // A pipeline with one more sink.
+  static Pipeline with_sink(Pipeline next, const std::string& id, const Factory& factory, std::size_t from) {
+    factories()[id] = factory;
+    StageSpec sink;
+    sink.id = id;
+    sink.kind = StageKind::sink;
+    sink.type = "fake";
+    sink.stage_type = stage_type(StageKind::sink);
+    sink.inputs.push_back({from, OnFull::block, 32, {}});
+    next.stages.push_back(sink);
+    return next;
+  }
+  // Its successor waits until it has gone.
+  void alone(const std::string& id) { rig.pipeline.stages[rig.index(id)].options = options("1", id); }
 };
 
 TEST_F(ReloadTest, ChangesAnEnricherUnderTrafficAndLosesNothing) {
@@ -224,7 +230,7 @@ TEST_F(ReloadTest, ASinkThatIsGoneIsBuiltAnew) {
   begin();
   leaving = true;
   ASSERT_TRUE(eventually([this] { return rig.log->count("out: the reader has left") == 1; }));
-  EXPECT_EQ(alive_sinks, 0);
+  EXPECT_TRUE(eventually([this] { return alive_sinks == 0; }));
   rig.reload(with("out", "2"));
   EXPECT_EQ(sinks, 2);
   const auto before = rig.engine->balances().at("out").delivered.records;
@@ -234,15 +240,104 @@ TEST_F(ReloadTest, ASinkThatIsGoneIsBuiltAnew) {
   EXPECT_TRUE(rig.engine->balances().at("kept").complete());
 }
 
-TEST_F(ReloadTest, WhatCannotBeBuiltLeavesTheOldRunning) {
+TEST_F(ReloadTest, WhatCannotBeBuiltLeavesTheOldUntouched) {
+  std::atomic<int> runs{0};
+  change_source([&](FakeSource& source) {
+    source.on_run = [&, run = source.on_run](Output& out) {
+      ++runs;
+      return run(out);
+    };
+  });
   begin();
-  Pipeline next = with("mark", "2");
-  next.stages[rig.index("out")].options = options("2");
-  next.stages[rig.index("mark")].options = options("no number");
+  Pipeline next = rig.pipeline;
+  for (const auto* id : {"in", "mark", "hold", "out"})
+    next.stages[rig.index(id)].options = with(id, "2").stages[rig.index(id)].options;
+  const auto fails = [](StageContext&, const ConfigNode&) -> std::unique_ptr<Stage> { throw Failure(fail("no disk")); };
+  rig.reload(with_sink(next, "extra", fails, rig.index("hold")));
+  EXPECT_EQ(rig.log->count("not reloaded, the old pipeline goes on: extra (fake): no disk"), 1u) << rig.log->all();
+  more();
+  EXPECT_EQ(runs, 1);
+  EXPECT_EQ(sinks, 1);
+  end();
+  EXPECT_EQ(unsettled, 0);
+  EXPECT_EQ(marks.size(), 1u);
+}
+
+TEST_F(ReloadTest, ANewSourceThatDoesNotStartLeavesTheOldUntouched) {
+  begin();
+  Pipeline next = with("out", "2");
+  StageSpec extra = next.stages[rig.index("in")];
+  extra.id = "extra";
+  factories()["extra"] = [](StageContext&, const ConfigNode&) {
+    auto source = std::make_unique<FakeSource>();
+    source->on_start = []() -> Result<void> { return fail("no such file"); };
+    return source;
+  };
+  next.stages.insert(next.stages.begin(), extra);
+  for (auto& stage : next.stages)
+    for (auto& input : stage.inputs) ++input.from;
+  next.stages[rig.index("mark") + 1].inputs.push_back({0, OnFull::block, 32, {}});
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("not reloaded, the old pipeline goes on: extra (fake): no such file"), 1u) << rig.log->all();
+  EXPECT_EQ(sinks, 1);
+  more();
+  end();
+}
+
+TEST_F(ReloadTest, WhatASuccessorPostsWaitsForIt) {
+  std::atomic<int> ran{0}, built{0};
+  std::atomic<bool> early{false};
+  factories()["mark"] = [&, make = factories().at("mark")](StageContext& context, const ConfigNode& config) {
+    auto stage = make(context, config);
+    context.post([&] { ++ran; });
+    if (built++ > 0) {
+      std::this_thread::sleep_for(20ms);  // the strand goes on meanwhile
+      early = ran != 1;
+    }
+    return stage;
+  };
+  begin();
+  ASSERT_TRUE(eventually([&] { return ran == 1; }));
+  rig.reload(with("mark", "2"));
+  EXPECT_TRUE(eventually([&] { return ran == 2; })) << rig.log->all();
+  EXPECT_FALSE(early);
+  end();
+}
+
+TEST_F(ReloadTest, TheStateDirectoryHasOneOwner) {
+  std::atomic<int> alive{0}, most{0};
+  struct Owner : Holder {
+    std::atomic<int>& alive;
+    Owner(std::atomic<int>& built, std::atomic<int>& a) : Holder(built), alive(a) {}
+    ~Owner() override { --alive; }
+  };
+  const auto root = std::filesystem::temp_directory_path() / ("reload_test." + std::to_string(getpid()));
+  rig.options.state_root = root;
+  factories()["hold"] = [&](StageContext& context, const ConfigNode&) {
+    EXPECT_TRUE(context.state_directory().ok());
+    most = std::max(most.load(), ++alive);
+    return std::make_unique<Owner>(holders, alive);
+  };
+  begin();
+  rig.reload(with("hold", "2"));
+  EXPECT_EQ(holders, 2);
+  more();
+  end();
+  EXPECT_EQ(most, 1);
+  std::filesystem::remove_all(root);
+}
+
+TEST_F(ReloadTest, WhatHadToWaitAndCannotBeBuiltBringsTheOldBack) {
+  alone("mark");
+  begin();
+  Pipeline next = with("mark", "no number");
+  next.stages[rig.index("in")].options = options("2");
+  next.stages[rig.index("out")].options = options("2", "out");
   rig.reload(next);
   EXPECT_EQ(rig.log->count("not reloaded, the old pipeline goes on: mark (fake): the constructor threw: stoul"), 1u)
       << rig.log->all();
   EXPECT_TRUE(rig.engine->health().degraded().contains("reload"));
+  EXPECT_EQ(rig.log->count("in: rebuilt by the reload: for up to "), 1u);
   EXPECT_EQ(sinks, 3);  // the first, the new one that went again, the old one built again
   more();
   end();
@@ -250,6 +345,7 @@ TEST_F(ReloadTest, WhatCannotBeBuiltLeavesTheOldRunning) {
 }
 
 TEST_F(ReloadTest, WhatCannotBeRebuiltEitherIsTriedAgain) {
+  alone("mark");
   begin();
   build_fails = true;
   rig.reload(with("mark", "2"));

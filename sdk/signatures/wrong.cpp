@@ -63,6 +63,9 @@ fffa::Result<void> write(const fffa::Batch&) override {
 #else
   static constexpr bool accepts_cumulative = false;
 #endif
+#ifdef WRONG_READS_ONCE
+  static constexpr bool reads_once = true;  // a sink
+#endif
 #ifdef WRONG_CHECK
   static void check(const Config&, fffa::Diagnostics&) {}
 #else

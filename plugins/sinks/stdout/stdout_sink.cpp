@@ -105,9 +105,11 @@ Result<void> Stdout::flush() {
       pollfd wait{STDOUT_FILENO, POLLOUT, 0};
       static_cast<void>(::poll(&wait, 1, -1));
     } else if (errno != EINTR) {
-      const bool broken = errno == EPIPE;
-      if (broken) broken_.add();
-      result = system_error("write to standard output", errno, broken ? Disposition::gone : Disposition::retry);
+      // EBADF: it was closed before the start (the host has something there that takes no bytes), and stays so.
+      const bool gone = errno == EPIPE || errno == EBADF;
+      if (gone) broken_.add();
+      result = system_error(errno == EBADF ? "standard output is closed: write" : "write to standard output", errno,
+                            gone ? Disposition::gone : Disposition::retry);
       break;
     }
   }

@@ -113,6 +113,20 @@ TEST(Stdout, ABrokenPipeIsCountedAndTheReaderGone) {
   EXPECT_EQ(harness->context().captured_metrics().value("fffa_stdout_broken_pipes_total"), 1);
 }
 
+// What `>&-` comes to: fffa has put something there that cannot be written to.
+TEST(Stdout, AClosedOneIsGone) {
+  PipedOutput output;
+  auto harness = Harness::of<Stdout, Config>();
+  const int unwritable = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  ::dup2(unwritable, STDOUT_FILENO);
+  ::close(unwritable);
+  const auto result = harness->write(batch(1));
+  output.close_writer();
+  ASSERT_FALSE(result.ok());
+  EXPECT_EQ(result.error().disposition, Disposition::gone);
+  EXPECT_THAT(result.error().message, HasSubstr("standard output is closed"));
+}
+
 // A full disk behind standard output: the retried batch goes on where it stopped.
 TEST(Stdout, ARetryGoesOnWhereItStopped) {
   std::fflush(stdout);

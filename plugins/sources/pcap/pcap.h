@@ -30,6 +30,7 @@ class Pcap final : public Source, private RecordTaker {
   Result<void> run(Output& output) override;
 
   static std::vector<Resource> resources(const Config& config);
+  static constexpr bool reads_once = true;  // begun anew it would count every packet again; a pipe has no beginning
 
  private:
   void take(const fffa_drain_record& record) override;

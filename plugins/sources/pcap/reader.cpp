@@ -56,11 +56,15 @@ Result<void> Reader::open() {
   if (format_ != Format::unknown || ended_) return {};
   if (!window_.has(4)) {
     ended_ = true;
-    error_ =
-        name_ + ": " +
-        (window_.error()       ? window_.error()->message
-         : window_.size() == 0 ? "is empty"
-                               : "neither pcap nor pcapng: it has only " + std::to_string(window_.size()) + " bytes");
+    error_ = name_ + ": ";
+    if (window_.error())
+      error_ += window_.error()->message;
+    else if (const auto complaint = window_.complaint(); !complaint.empty())
+      error_ += "no capture: " + complaint;
+    else if (window_.size() == 0)
+      error_ += "is empty";
+    else
+      error_ += "neither pcap nor pcapng: it has only " + std::to_string(window_.size()) + " bytes";
     return fail(error_);
   }
   std::uint32_t magic = 0;

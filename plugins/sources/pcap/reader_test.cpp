@@ -352,6 +352,15 @@ TEST(Gzip, CutAndDamaged) {
   EXPECT_THAT(damaged.error, HasSubstr("damaged before compressed byte"));
 }
 
+TEST(Gzip, CutBeforeAnythingCameOfIt) {
+  const auto whole = gzip(ClassicFile().packet(1, 1, kData).bytes);
+  for (const std::size_t size : {2, 10, 12}) {
+    const auto cut = read_gzip(cut_off(whole, whole.size() - size));
+    EXPECT_EQ(cut.end, Reader::Next::error);
+    EXPECT_THAT(cut.error, HasSubstr("no capture: the compressed data is cut off at its byte " + std::to_string(size)));
+  }
+}
+
 TEST(Gzip, ABombStreams) {
   Bytes zeros(64u << 20);  // each 16 of them are an empty packet
   const auto header = ClassicFile().bytes;

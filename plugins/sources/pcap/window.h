@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "input.h"
 
@@ -32,6 +33,7 @@ class Window {
   bool pass(std::uint64_t size);
   std::uint64_t offset() const noexcept { return begin_ + at_; }  // of at(), in the input
   const std::optional<Error>& error() const noexcept { return error_; }
+  std::string complaint() const { return input_.complaint(); }
 
  private:
   bool fill(std::size_t size);

@@ -6,9 +6,13 @@
 //
 // Syslog derives from Source, Enricher, Aggregator, Sink or AsyncSink and is constructible from (Config,
 // StageContext&). It may also have, all static:
-//   std::vector<fffa::Resource> resources(const Config&)  what it owns alone; two owners of one resource: an error
+//   std::vector<fffa::Resource> resources(const Config&)  what it owns alone; two owners of one resource: an error. A
+//                                                         reload builds a stage beside its predecessor unless both own
+//                                                         something in common
 //   fffa::RecordKind emits(const Config&)                 sources and aggregators; default: delta
 //   constexpr bool accepts_cumulative                     aggregators and sinks; default: sinks true, else false
+//   constexpr bool reads_once                             sources whose input is not there a second time, or would
+//                                                         count twice: a reload never begins them anew; default: false
 //   void check(const Config&, fffa::Checker&)             validation beyond types and ranges: no I/O
 //   fffa::Probe probe()                                   what this machine allows: `fffa doctor`, `fffa interfaces`
 #pragma once
@@ -90,6 +94,7 @@ struct StageType {
   std::vector<Resource> (*resources)(const ConfigNode& config) noexcept = nullptr;
   RecordKind (*emits)(const ConfigNode& config) noexcept = nullptr;
   bool accepts_cumulative = true;
+  bool reads_once = false;
   Probe (*probe)() noexcept = nullptr;  // nullptr: nothing to say
 };
 

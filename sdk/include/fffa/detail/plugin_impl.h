@@ -48,6 +48,10 @@ concept HasAccepts = requires {
   &C::accepts_cumulative;
 };
 template <typename C>
+concept HasReadsOnce = requires {
+  &C::reads_once;
+};
+template <typename C>
 concept HasCheck = requires {
   &C::check;
 };
@@ -94,6 +98,10 @@ consteval void check_members() {
   if constexpr (HasAccepts<C>) {
     static_assert(std::is_same_v<decltype(&C::accepts_cumulative), const bool*>,
                   "expected: static constexpr bool accepts_cumulative = ...");
+  }
+  if constexpr (HasReadsOnce<C>) {
+    static_assert(std::is_same_v<decltype(&C::reads_once), const bool*> && std::is_base_of_v<Source, C>,
+                  "expected, of a source: static constexpr bool reads_once = ...");
   }
   if constexpr (HasCheck<C>) {
     static_assert(
@@ -194,6 +202,11 @@ consteval bool accepts_cumulative(StageKind kind) {
   if constexpr (HasAccepts<C>) return C::accepts_cumulative;
   return kind != StageKind::aggregator;
 }
+template <typename C>
+consteval bool reads_once() {
+  if constexpr (HasReadsOnce<C>) return C::reads_once;
+  return false;
+}
 
 }  // namespace fffa::detail
 
@@ -215,6 +228,7 @@ consteval StageType stage_type(const char* name, const char* summary) {
   type.resources = &Functions::resources;
   type.emits = &Functions::emits;
   type.accepts_cumulative = detail::accepts_cumulative<C>(type.kind);
+  type.reads_once = detail::reads_once<C>();
   type.probe = detail::HasProbe<C> ? &Functions::probe : nullptr;
   return type;
 }
