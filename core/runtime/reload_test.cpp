@@ -6,6 +6,8 @@
 
 #include <atomic>
 #include <set>
+#include <string>
+#include <system_error>
 
 #include "engine.h"
 #include "fake_stages.h"
@@ -534,6 +536,13 @@ TEST_F(ReloadTest, WithoutDescriptorsTheOldPipelineGoesOn) {
   Pipeline next = rig.pipeline;
   next.stages.push_back(next.stages[rig.index("kept")]);
   next.stages.back().id = "more";
+  // UBSan needs descriptors to look at a type that it has not seen yet: this one it is to see later
+  try {
+    throw std::system_error(EMFILE, std::generic_category(), "seen");
+  } catch (const std::system_error& error) {
+    ASSERT_EQ(error.code().value(), EMFILE);
+    ASSERT_NE(std::string(error.what()), "");
+  }
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   const rlimit none{0, before.rlim_max};
