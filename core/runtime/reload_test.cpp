@@ -7,7 +7,6 @@
 #include <atomic>
 #include <set>
 #include <string>
-#include <system_error>
 
 #include "engine.h"
 #include "fake_stages.h"
@@ -531,18 +530,12 @@ TEST_F(ReloadTest, ASinkThatDoesNotDeliverIsNotRemoved) {
   end();
 }
 
+#ifndef __SANITIZE_ADDRESS__  // in that build UBSan looks at types, for which it needs descriptors itself
 TEST_F(ReloadTest, WithoutDescriptorsTheOldPipelineGoesOn) {
   begin();
   Pipeline next = rig.pipeline;
   next.stages.push_back(next.stages[rig.index("kept")]);
   next.stages.back().id = "more";
-  // UBSan needs descriptors to look at a type that it has not seen yet: this one it is to see later
-  try {
-    throw std::system_error(EMFILE, std::generic_category(), "seen");
-  } catch (const std::system_error& error) {
-    ASSERT_EQ(error.code().value(), EMFILE);
-    ASSERT_NE(std::string(error.what()), "");
-  }
   rlimit before{};
   ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &before), 0);
   const rlimit none{0, before.rlim_max};
@@ -554,6 +547,7 @@ TEST_F(ReloadTest, WithoutDescriptorsTheOldPipelineGoesOn) {
   more();
   end();
 }
+#endif
 
 TEST_F(ReloadTest, NothingChangedChangesNothing) {
   begin();
