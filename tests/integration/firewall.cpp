@@ -61,7 +61,7 @@ std::string nft_rule(Family family, const Rule& rule) {
 }
 
 const char* nft_family(Family family) {
-  return family == Family::ip4 ? "ip" : "ip6";
+  return family == Family::inet ? "inet" : family == Family::ip4 ? "ip" : "ip6";
 }
 
 std::string iptables_table(Family family, const Table& table) {

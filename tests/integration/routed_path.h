@@ -9,7 +9,7 @@
 
 namespace fffa::integration {
 
-enum class Family { ip4, ip6 };
+enum class Family { ip4, ip6, inet };  // inet: nft's tables for both
 inline constexpr Family kFamilies[] = {Family::ip4, Family::ip6};
 
 //   client  10.78.1.2, fd78:1::2   on `eth0`
