@@ -9,21 +9,11 @@
 const volatile __u32 our_netns = 0; /* inode of the network namespace that is monitored */
 
 /* ---- written by user space while running ---- */
-/* Interfaces of which flows are made: ifindex at its place modulo FFFA_INTERFACES, or one of the next few; under which
- * interface's flows it counts (a VLAN's under the card's); and which directions (1 << enum fffa_direction). */
-struct fffa_monitored {
-	__u32 ifindex;
-	__u32 as_ifindex;
-	__u32 directions;
-	__u32 reserved;
-};
 struct fffa_monitored monitored[FFFA_INTERFACES];
 __u32 count_hooks; /* fill hook_counters */
 
 /* Verdicts that belong to no flow, by enum fffa_unattributed. */
 __u64 unattributed[FFFA_UNATTRIBUTED];
-
-enum { FFFA_MONITORED_TRIES = 4 };
 
 /* How far a packet is. A word of the note's set, in the low bits of its packet's address. */
 enum fffa_stage { FFFA_IN_HOOK = 0, FFFA_BETWEEN_HOOKS = 1, FFFA_STAGE_MASK = 7 };

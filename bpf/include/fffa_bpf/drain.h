@@ -80,6 +80,9 @@ FFFA_INLINE int fffa_drain_flow(struct fffa_table *t, __u32 index, struct fffa_f
 	if (judged) {
 		record->flags |= FFFA_RECORD_VERDICTS;
 		fffa_take_verdicts(verdicts, &record->verdicts);
+		/* of a direction without packets, as good as any */
+		if (!record->last_ns[0]) record->last_ns[0] = now;
+		if (!record->last_ns[1]) record->last_ns[1] = now;
 	}
 	if (over) {
 		f->key.family = 0;
