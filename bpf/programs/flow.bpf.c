@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* Flow monitoring at XDP and TC: passive, every packet goes on unchanged. See ../README.md. */
 #include "flow_count.h"
+#include "netfilter.h"
 
 #define FFFA_PULL 512 /* headers in front of the innermost payload, generously */
 
@@ -191,7 +192,9 @@ FFFA_NOINLINE long fffa_drain_one(__u32 i, struct fffa_drain_run *run)
 	struct fffa_drain_record *record = bpf_map_lookup_elem(&drain_records, &out);
 	if (!f || !record) return 1;
 	struct fffa_tunnel *tunnel = bpf_map_lookup_elem(&tunnels, &index);
-	const int drained = fffa_drain_flow(FFFA_TABLE, index, f, tunnel, &drain_request, run->now_ns, record);
+	struct fffa_verdicts *verdicts = with_verdicts ? bpf_map_lookup_elem(&verdict_table, &index) : 0;
+	const int drained =
+		fffa_drain_flow(FFFA_TABLE, index, f, tunnel, verdicts, &drain_request, run->now_ns, record);
 	run->result.records += (drained & FFFA_DRAINED_RECORD) != 0;
 	run->result.deleted += (drained & FFFA_DRAINED_DELETED) != 0;
 	run->result.busy += (drained & FFFA_DRAINED_BUSY) != 0;

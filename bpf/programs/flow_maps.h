@@ -20,6 +20,7 @@ const volatile __u32 hash_seed[12] = {0x9e3779b9, 0x7f4a7c15, 0xf39cc060, 0x5ced
 const volatile __u32 open_tunnels = FFFA_OPEN_GENEVE; /* enum fffa_tunnels */
 /* The ring buffer is told when a connection ends, once so many entries have been in use; ~0: never. */
 const volatile __u32 tell_ends_from = 0;
+const volatile __u8 with_verdicts = 0; /* netfilter is watched: `verdict_table` is as long as `flows` */
 const volatile __u8 manual_clock = 0; /* time is manual_now_ns: for tests that compare */
 
 /* ---- shared with user space while running ---- */
@@ -59,6 +60,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct fffa_tunnel);
 } tunnels SEC(".maps");
+
+/* Sized as `flows` where netfilter is watched. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct fffa_verdicts);
+} verdict_table SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -108,6 +117,12 @@ FFFA_INLINE struct fffa_bucket *fffa_table_bucket(struct fffa_table *t, __u32 in
 {
 	(void)t;
 	return bpf_map_lookup_elem(&buckets, &index);
+}
+FFFA_INLINE void fffa_begin_side(struct fffa_table *t, __u32 index)
+{
+	(void)t;
+	struct fffa_verdicts *verdicts = with_verdicts ? bpf_map_lookup_elem(&verdict_table, &index) : 0;
+	if (verdicts) __builtin_memset(verdicts, 0, sizeof *verdicts);
 }
 FFFA_INLINE struct fffa_table_state *fffa_state_of(struct fffa_table *t)
 {

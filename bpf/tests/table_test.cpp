@@ -59,7 +59,7 @@ class Table {
     const auto used = std::min(__atomic_load_n(&table_.state.next_index, __ATOMIC_RELAXED), table_.entries);
     for (std::uint32_t i = 0; i < used; ++i) {
       fffa_drain_record record;
-      const auto drained = fffa_drain_flow(&table_, i, &table_.flows[i], nullptr, &request, now, &record);
+      const auto drained = fffa_drain_flow(&table_, i, &table_.flows[i], nullptr, nullptr, &request, now, &record);
       if (drained & FFFA_DRAINED_RECORD) each(record);
       result.deleted += (drained & FFFA_DRAINED_DELETED) != 0;
       result.busy += (drained & FFFA_DRAINED_BUSY) != 0;

@@ -4,6 +4,7 @@
 #define FFFA_BPF_DRAIN_H
 
 #include "table.h"
+#include "verdict.h"
 
 enum fffa_drained { FFFA_DRAINED_RECORD = 1, FFFA_DRAINED_DELETED = 2, FFFA_DRAINED_BUSY = 4, FFFA_DRAINED_IN_USE = 8 };
 
@@ -22,9 +23,10 @@ FFFA_INLINE int fffa_is_active(const struct fffa_flow *f) { return (f->slot[0].p
 
 /* Whether a flow need not be locked: nothing to report, nothing to delete. What it misses is there at the next
  * read-out. */
-FFFA_RACY int fffa_may_skip(const struct fffa_flow *f, const struct fffa_drain_request *request, __u64 now)
+FFFA_RACY int fffa_may_skip(const struct fffa_flow *f, const struct fffa_verdicts *verdicts,
+			    const struct fffa_drain_request *request, __u64 now)
 {
-	return !fffa_is_active(f) && !fffa_is_over(f, request, now, 0);
+	return !fffa_is_active(f) && !fffa_has_verdicts(verdicts) && !fffa_is_over(f, request, now, 0);
 }
 
 FFFA_RACY int fffa_is_unused(const struct fffa_flow *f) { return !f->key.family; }
@@ -52,15 +54,17 @@ FFFA_INLINE void fffa_take_slot(struct fffa_slot *slot, struct fffa_slot *into)
 	__builtin_memset(slot, 0, sizeof *slot);
 }
 
-/* Reads out one entry. `tunnel` is its side entry or null; `record` must have room for a record even where none is
+/* Reads out one entry. `tunnel` and `verdicts` are its side entries or null; `record` must have room for a record even where none is
  * made. Returns enum fffa_drained. */
 FFFA_INLINE int fffa_drain_flow(struct fffa_table *t, __u32 index, struct fffa_flow *f, struct fffa_tunnel *tunnel,
-				const struct fffa_drain_request *request, __u64 now, struct fffa_drain_record *record)
+				struct fffa_verdicts *verdicts, const struct fffa_drain_request *request, __u64 now,
+				struct fffa_drain_record *record)
 {
 	if (fffa_is_unused(f)) return 0;
-	if (fffa_may_skip(f, request, now)) return FFFA_DRAINED_IN_USE;
+	if (fffa_may_skip(f, verdicts, request, now)) return FFFA_DRAINED_IN_USE;
 	if (!fffa_lock(&f->lock)) return FFFA_DRAINED_BUSY | FFFA_DRAINED_IN_USE;
-	const int active = fffa_is_active(f), over = fffa_is_over(f, request, now, active);
+	const int judged = fffa_has_verdicts(verdicts), active = fffa_is_active(f) || judged;
+	const int over = fffa_is_over(f, request, now, active);
 	if (!f->key.family || (!active && !over)) {
 		fffa_unlock(&f->lock);
 		return FFFA_DRAINED_IN_USE;
@@ -72,6 +76,13 @@ FFFA_INLINE int fffa_drain_flow(struct fffa_table *t, __u32 index, struct fffa_f
 		record->tunnel = *tunnel;
 		tunnel->side[0].bytes = 0;
 		tunnel->side[1].bytes = 0;
+	}
+	if (judged) {
+		record->flags |= FFFA_RECORD_VERDICTS;
+		fffa_take_verdicts(verdicts, &record->verdicts);
+		/* of a direction without packets, as good as any */
+		if (!record->last_ns[0]) record->last_ns[0] = now;
+		if (!record->last_ns[1]) record->last_ns[1] = now;
 	}
 	if (over) {
 		f->key.family = 0;

@@ -24,6 +24,11 @@ FFFA_INLINE struct fffa_bucket *fffa_table_bucket(struct fffa_table *t, __u32 in
 {
 	return index <= t->bucket_mask ? &t->buckets[index] : 0;
 }
+FFFA_INLINE void fffa_begin_side(struct fffa_table *t, __u32 index)
+{
+	(void)t;
+	(void)index; /* no verdicts in user space */
+}
 FFFA_INLINE struct fffa_table_state *fffa_state_of(struct fffa_table *t) { return &t->state; }
 FFFA_INLINE __u32 fffa_table_entries(struct fffa_table *t) { return t->entries; }
 FFFA_INLINE __u32 fffa_table_bucket_mask(struct fffa_table *t) { return t->bucket_mask; }

@@ -61,8 +61,46 @@ struct fffa_reason_counters {
 FFFA_SIZE(fffa_reason_counters, 32);
 FFFA_AT(fffa_reason_counters, side, 0);
 
+/* Verdicts that belong to no flow, in packets. */
+enum fffa_unattributed {
+	FFFA_NOT_PARSED = 0,   /* no flow can be named */
+	FFFA_NO_ROOM = 1,      /* the flow has no place in the table */
+	FFFA_NOTE_LOST = 2,    /* the packet was forgotten on its way: too many were */
+	FFFA_UNATTRIBUTED = 3,
+};
+
+/* Per CPU and hook, in packets. */
+struct fffa_hook_counters {
+	__u64 accepts;
+	__u64 drops;
+	__u64 rejects;
+	__u64 queues;
+};
+FFFA_SIZE(fffa_hook_counters, 32);
+FFFA_AT(fffa_hook_counters, accepts, 0);
+FFFA_AT(fffa_hook_counters, drops, 8);
+FFFA_AT(fffa_hook_counters, rejects, 16);
+FFFA_AT(fffa_hook_counters, queues, 24);
+#define FFFA_HOOKS 6
+
+/* CPUs that are told apart where one must know what it was doing; more of them share. */
+#define FFFA_CPUS 1024
+
 /* Interfaces that have counters of their own; packets of any further one count together, behind the last place. */
 #define FFFA_INTERFACES 256
+
+/* An interface whose flows get verdicts: at the place of its ifindex modulo FFFA_INTERFACES, or one of the next few. */
+struct fffa_monitored {
+	__u32 ifindex;
+	__u32 as_ifindex; /* under whose flows it counts */
+	__u32 directions; /* a bit set: 1 << enum fffa_direction */
+	__u32 reserved;
+};
+FFFA_SIZE(fffa_monitored, 16);
+FFFA_AT(fffa_monitored, ifindex, 0);
+FFFA_AT(fffa_monitored, as_ifindex, 4);
+FFFA_AT(fffa_monitored, directions, 8);
+#define FFFA_MONITORED_TRIES 4
 
 /* The most entries of the table that one run of the read-out program looks at. */
 #define FFFA_DRAIN_CHUNK 4096
@@ -107,6 +145,7 @@ FFFA_AT(fffa_drain_result, in_use, 12);
 enum fffa_record_flags {
 	FFFA_RECORD_ENDED = 1,   /* FIN from both sides, or RST */
 	FFFA_RECORD_DELETED = 2, /* the table has forgotten the connection; another packet of it makes a new entry */
+	FFFA_RECORD_VERDICTS = 4, /* `verdicts` holds something */
 };
 
 /* One connection with something to report. A direction whose slot has no packets may still have round trips, of packets
@@ -122,9 +161,10 @@ struct fffa_drain_record {
 	__u8 reserved;
 	struct fffa_slot slot[2];
 	struct fffa_tunnel tunnel; /* only where key.encap is not 0; else old bytes */
+	struct fffa_verdicts verdicts; /* only with FFFA_RECORD_VERDICTS; else old bytes */
 };
 #define FFFA_NO_SCALE 0xff
-FFFA_SIZE(fffa_drain_record, 448);
+FFFA_SIZE(fffa_drain_record, 672);
 FFFA_AT(fffa_drain_record, key, 0);
 FFFA_AT(fffa_drain_record, last_ns, 48);
 FFFA_AT(fffa_drain_record, index, 64);
@@ -135,6 +175,7 @@ FFFA_AT(fffa_drain_record, flags, 78);
 FFFA_AT(fffa_drain_record, reserved, 79);
 FFFA_AT(fffa_drain_record, slot, 80);
 FFFA_AT(fffa_drain_record, tunnel, 304);
+FFFA_AT(fffa_drain_record, verdicts, 448);
 
 enum fffa_event_type {
 	FFFA_EVENT_PACKET = 1, /* a one-packet record: the packet is in no flow of the table */

@@ -50,46 +50,79 @@ struct fffa_tunnel {
 FFFA_SIZE(fffa_tunnel, 144);
 FFFA_AT(fffa_tunnel, side, 0);
 
-/* Netfilter's verdicts on one direction of a flow. Every count is an atomic that the read-out swaps out, never under
- * the flow's lock: these programs can interrupt its holder. Reserved: no program writes them yet. */
+/* What netfilter, or whoever else freed a packet, made of it. */
+enum fffa_verdict { FFFA_NO_VERDICT = 0, FFFA_ACCEPT = 1, FFFA_DROP = 2, FFFA_REJECT = 3, FFFA_QUEUE = 4 };
+
+/* enum nf_inet_hooks, plus one. */
+enum fffa_hook {
+	FFFA_NO_HOOK = 0,
+	FFFA_PRE_ROUTING = 1,
+	FFFA_LOCAL_IN = 2,
+	FFFA_FORWARD = 3,
+	FFFA_LOCAL_OUT = 4,
+	FFFA_POST_ROUTING = 5,
+};
+
+/* Netfilter's verdicts on one direction of a flow, and what the kernel freed of it. Packets are those on the wire. Every
+ * count is an atomic that the read-out swaps out, never under the flow's lock: these programs can interrupt its
+ * holder. */
 struct fffa_verdict_side {
-	__u64 refused_bytes;
+	__u64 refused_bytes; /* of the drops and rejects */
 	__u64 refused_first_ns;
 	__u64 refused_last_ns;
-	__u32 refused_packets;
 	__u32 accepts;
-	__u32 drops;
-	__u32 rejects;
+	__u32 drops;   /* by netfilter */
+	__u32 rejects; /* likewise, where this host sent an answer meanwhile: see fffa_count_refusal */
 	__u32 queues;
-	__u32 dropped; /* packets that the kernel freed, for whatever reason */
-	__u32 drop_reason;
-	__s32 priority;      /* of the deciding chain */
+	__u32 freed; /* packets that the kernel dropped, for whatever reason */
+	__u32 freed_reason;  /* enum skb_drop_reason of the last one */
 	__u16 refused_flags; /* as fffa_slot.flags */
-	__u8 verdict;        /* the most recent one */
-	__u8 hook;           /* where it happened */
-	__u32 reserved;
+	__u16 last;	     /* the most recent enum fffa_verdict | enum fffa_hook << 8: where it happened */
+	__u32 answers;	     /* bit set of enum fffa_hook: where a refused packet of this flow was answered */
+	__u32 reserved[2];
 };
 FFFA_SIZE(fffa_verdict_side, 64);
 FFFA_AT(fffa_verdict_side, refused_bytes, 0);
 FFFA_AT(fffa_verdict_side, refused_first_ns, 8);
 FFFA_AT(fffa_verdict_side, refused_last_ns, 16);
-FFFA_AT(fffa_verdict_side, refused_packets, 24);
-FFFA_AT(fffa_verdict_side, accepts, 28);
-FFFA_AT(fffa_verdict_side, drops, 32);
-FFFA_AT(fffa_verdict_side, rejects, 36);
-FFFA_AT(fffa_verdict_side, queues, 40);
-FFFA_AT(fffa_verdict_side, dropped, 44);
-FFFA_AT(fffa_verdict_side, drop_reason, 48);
-FFFA_AT(fffa_verdict_side, priority, 52);
-FFFA_AT(fffa_verdict_side, refused_flags, 56);
-FFFA_AT(fffa_verdict_side, verdict, 58);
-FFFA_AT(fffa_verdict_side, hook, 59);
-FFFA_AT(fffa_verdict_side, reserved, 60);
+FFFA_AT(fffa_verdict_side, accepts, 24);
+FFFA_AT(fffa_verdict_side, drops, 28);
+FFFA_AT(fffa_verdict_side, rejects, 32);
+FFFA_AT(fffa_verdict_side, queues, 36);
+FFFA_AT(fffa_verdict_side, freed, 40);
+FFFA_AT(fffa_verdict_side, freed_reason, 44);
+FFFA_AT(fffa_verdict_side, refused_flags, 48);
+FFFA_AT(fffa_verdict_side, last, 50);
+FFFA_AT(fffa_verdict_side, answers, 52);
+FFFA_AT(fffa_verdict_side, reserved, 56);
+
+/* The other tuple of a translated flow, as source and destination: of an ingress flow what its packets became, of an
+ * egress flow what they were when they entered this host (or were sent). */
+struct fffa_translation {
+	union fffa_addr src;
+	union fffa_addr dst;
+	__u16 src_port;
+	__u16 dst_port;
+	__u32 ifindex; /* where they came in, 0: sent by this host; of an ingress flow: where they left, 0: nowhere */
+	__u32 state;   /* enum fffa_translation_state */
+	__u32 reserved;
+};
+enum fffa_translation_state { FFFA_NOT_TRANSLATED = 0, FFFA_TRANSLATION_HELD = 1, FFFA_TRANSLATED = 2 };
+FFFA_SIZE(fffa_translation, 48);
+FFFA_AT(fffa_translation, src, 0);
+FFFA_AT(fffa_translation, dst, 16);
+FFFA_AT(fffa_translation, src_port, 32);
+FFFA_AT(fffa_translation, dst_port, 34);
+FFFA_AT(fffa_translation, ifindex, 36);
+FFFA_AT(fffa_translation, state, 40);
+FFFA_AT(fffa_translation, reserved, 44);
 
 struct fffa_verdicts {
 	struct fffa_verdict_side side[2]; /* by enum fffa_direction */
+	struct fffa_translation translation[2];
 };
-FFFA_SIZE(fffa_verdicts, 128);
+FFFA_SIZE(fffa_verdicts, 224);
 FFFA_AT(fffa_verdicts, side, 0);
+FFFA_AT(fffa_verdicts, translation, 128);
 
 #endif

@@ -8,6 +8,7 @@
  *
  * Whoever includes this defines struct fffa_table, and before that:
  *   fffa_table_flow(t, index), fffa_table_bucket(t, index)   pointers, null if there is none such
+ *   fffa_begin_side(t, index)   clears what stands beside a flow that begins
  *   fffa_state_of(t), fffa_table_entries(t), fffa_table_bucket_mask(t), fffa_table_seed(t, i)
  * Entries: any number. Buckets: fffa_bucket_count(entries), a power of two. */
 #ifndef FFFA_BPF_TABLE_H
@@ -22,6 +23,7 @@
 struct fffa_table;
 FFFA_INLINE struct fffa_flow *fffa_table_flow(struct fffa_table *t, __u32 index);
 FFFA_INLINE struct fffa_bucket *fffa_table_bucket(struct fffa_table *t, __u32 index);
+FFFA_INLINE void fffa_begin_side(struct fffa_table *t, __u32 index);
 FFFA_INLINE struct fffa_table_state *fffa_state_of(struct fffa_table *t);
 FFFA_INLINE __u32 fffa_table_entries(struct fffa_table *t);
 FFFA_INLINE __u32 fffa_table_bucket_mask(struct fffa_table *t);
@@ -190,6 +192,7 @@ FFFA_INLINE __u32 fffa_publish(struct fffa_table *t, struct fffa_bucket *first, 
 		return 0;
 	}
 	fffa_begin_flow(f, direction);
+	fffa_begin_side(t, place - 1);
 	f->key = *key;
 	/* locked until a bucket names it: else the reader may delete it first, and the word would outlive its flow */
 	const __u64 word = (__u64)tag << 32 | place;

@@ -188,7 +188,7 @@ class Engine {
     for (std::uint32_t i = 0; i < kEntries; ++i) {
       if ((which >> i & 1) == 0) continue;
       fffa_drain_record record;
-      const int drained = fffa_drain_flow(&table_, i, &flows_[i], &tunnels_[i], &request, 0, &record);
+      const int drained = fffa_drain_flow(&table_, i, &flows_[i], &tunnels_[i], nullptr, &request, 0, &record);
       if ((drained & FFFA_DRAINED_RECORD) != 0) append_records(record, {Text{1}, Text{2}, 3}, kOffset, out);
     }
   }

@@ -128,6 +128,59 @@ void fill_tunnel(const fffa_flow_key& key, const fffa_tunnel_side& tunnel, FlowR
   }
 }
 
+Verdict verdict_of(std::uint16_t last) {
+  return static_cast<Verdict>(last & 0xff);
+}
+NetfilterHook hook_of(std::uint16_t last) {
+  return static_cast<NetfilterHook>(last >> 8);
+}
+static_assert(static_cast<int>(Verdict::queue) == FFFA_QUEUE && static_cast<int>(Verdict::accept) == FFFA_ACCEPT);
+static_assert(static_cast<int>(NetfilterHook::post_routing) == FFFA_POST_ROUTING &&
+              static_cast<int>(NetfilterHook::pre_routing) == FFFA_PRE_ROUTING);
+
+bool judged(const fffa_drain_record& entry, unsigned side) {
+  const fffa_verdict_side& v = entry.verdicts.side[side];
+  return (entry.flags & FFFA_RECORD_VERDICTS) != 0 && (v.accepts | v.drops | v.rejects | v.queues | v.freed) != 0;
+}
+
+void fill_translation(const fffa_translation& other, FlowRecord& record) {
+  record.set(Has::nat);
+  record.nat.src = address_of(other.src);
+  record.nat.dst = address_of(other.dst);
+  record.nat.src_port = other.src_port;
+  record.nat.dst_port = other.dst_port;
+  record.nat.protocol = record.flow.protocol;
+  record.nat.family = record.flow.family;
+}
+
+void fill_verdicts(const fffa_verdict_side& v, TimeNs offset, FlowRecord& record) {
+  if ((v.accepts | v.drops | v.rejects | v.queues) != 0) {
+    record.set(Has::netfilter);
+    record.netfilter_verdict = verdict_of(v.last);
+    record.netfilter_hook = hook_of(v.last);
+    record.netfilter_accepts = v.accepts;
+    record.netfilter_drops = v.drops;
+    record.netfilter_rejects = v.rejects;
+    record.netfilter_queues = v.queues;
+  }
+  if ((v.drops | v.rejects) != 0) {
+    record.set(Has::refused);
+    record.refused_packets = std::uint64_t{v.drops} + v.rejects;
+    record.refused_bytes = v.refused_bytes;
+    record.refused_first_seen = to_wall(v.refused_first_ns, offset);
+    record.refused_last_seen = to_wall(v.refused_last_ns, offset);
+    record.refused_vpc_tcp_flags = vpc_flags(v.refused_flags);
+    if (record.packets == 0) {
+      record.first_seen = record.refused_first_seen;
+      record.last_seen = record.refused_last_seen;
+    }
+  }
+  if (v.freed != 0) {
+    record.set(Has::drops);
+    record.drops = v.freed;
+  }
+}
+
 void fill(const fffa_drain_record& entry, unsigned side, const Origin& origin, TimeNs offset, FlowRecord& record) {
   const fffa_slot& slot = entry.slot[side];
   const Direction direction = side == FFFA_INGRESS ? Direction::ingress : Direction::egress;
@@ -147,6 +200,10 @@ void fill(const fffa_drain_record& entry, unsigned side, const Origin& origin, T
   }
   if (entry.key.encap != FFFA_ENCAP_NONE) fill_tunnel(entry.key, entry.tunnel.side[side], record);
   if (entry.key.proto == IPPROTO_TCP) fill_tcp(entry, side, record);
+  if (!judged(entry, side)) return;
+  fill_verdicts(entry.verdicts.side[side], offset, record);
+  const fffa_translation& other = entry.verdicts.translation[side];
+  if (other.state == FFFA_TRANSLATED) fill_translation(other, record);
 }
 
 // The side that opened the connection: 0 or 1 (enum fffa_direction).
@@ -191,7 +248,7 @@ std::string_view reason_name(std::size_t reason) noexcept {
 void append_records(const fffa_drain_record& entry, const Origin& origin, TimeNs offset, std::vector<FlowRecord>& out) {
   for (unsigned side = 0; side < 2; ++side) {
     const fffa_slot& slot = entry.slot[side];
-    if (slot.packets != 0 || slot.rtt_samples != 0) fill(entry, side, origin, offset, out.emplace_back());
+    if (slot.packets != 0 || slot.rtt_samples != 0 || judged(entry, side)) fill(entry, side, origin, offset, out.emplace_back());
   }
 }
 

@@ -17,8 +17,19 @@ namespace fffa::ebpf {
 enum class Hook : std::uint8_t { xdp_native, xdp_generic, tcx, clsact };
 std::string_view hook_name(Hook hook) noexcept;  // "xdp-native", ... "tcx", "clsact"
 
-// The programs that count packets.
-enum class Program : std::uint8_t { xdp_ingress, tc_ingress, tc_egress };
+// The programs that count packets, and those that see what netfilter makes of them: at both ends of each hook, and where
+// packets are freed (`freed_for`: as kernel 6.11 and newer tell of it); then those that stand in for the ends of hooks
+// before kernel 6.4.
+enum class Program : std::uint8_t {
+  xdp_ingress,
+  tc_ingress,
+  tc_egress,
+  hook_begin,
+  hook_end,
+  freed,
+  freed_for,
+  count
+};
 
 // The interface to attach to.
 struct Target {

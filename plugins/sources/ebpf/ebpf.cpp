@@ -40,6 +40,7 @@ std::vector<Resource> Ebpf::resources(const Config& config) {
   std::vector<Resource> owned;
   for (const auto& name : config.interfaces) {
     for (const auto hook : config.hooks) {
+      if (hook == Direct::netfilter) continue;
       owned.push_back({"interface hook", name + (hook == Direct::ingress ? " ingress" : " egress")});
     }
   }
@@ -56,14 +57,31 @@ void Ebpf::check(const Config& config, Checker& checker) {
   if (!ingress && !egress) checker.error("hooks", "neither ingress nor egress is captured");
 }
 
+bool Ebpf::wants_netfilter() const {
+  return std::find(config_.hooks.begin(), config_.hooks.end(), Direct::netfilter) != config_.hooks.end();
+}
+
+// Flows are captured without it, too.
+void Ebpf::start_netfilter() {
+  netfilter_ = std::make_unique<Netfilter>(config_.netfilter, context_, *table_);
+  netfilter_->watch(ports_.attached());
+  auto done = netfilter_->start();
+  if (done) return;
+  netfilter_.reset();
+  context_.log().warning(done.error().message + ": flows are captured without netfilter's verdicts (`fffa doctor` "
+                                                "tells more; leave `netfilter` out of `hooks` to be spared this line)");
+}
+
 Result<void> Ebpf::start() {
   const bool geneve =
       std::find(config_.tunnels.begin(), config_.tunnels.end(), Tunnel::geneve) != config_.tunnels.end();
-  auto table = KernelTable::load({config_.table_size, config_.ring_size.bytes, geneve});
+  auto table = KernelTable::load({config_.table_size, config_.ring_size.bytes, geneve, wants_netfilter()});
   if (!table) return table.error();
   table_ = std::move(*table);
   readout_ = std::make_unique<Readout>(config_, context_, *table_, ports_);
   if (auto done = ports_.start([this](Program which) { return table_->program(which); }); !done) return done;
+  if (wants_netfilter()) start_netfilter();
+  readout_->tell(netfilter_.get());
   return watch();
 }
 
@@ -92,6 +110,7 @@ void Ebpf::heed_clock() {
 // What happened meanwhile; never waits.
 void Ebpf::look_after() {
   ports_.follow();
+  if (netfilter_) netfilter_->watch(ports_.attached());
   readout_->read_ring();
   heed_clock();
   const std::int64_t now = read_clocks().monotonic;
@@ -154,6 +173,7 @@ void Ebpf::pass_ended() {
 // Also of a run that is abandoned, before or meanwhile: what was seen is accounted for.
 Result<void> Ebpf::final_pass(Output& output) {
   ports_.detach();
+  if (netfilter_) netfilter_->detach();
   wait_for_running_programs();
   readout_->begin();
   while (readout_->active()) {

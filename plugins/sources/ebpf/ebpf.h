@@ -12,6 +12,7 @@
 #include "fd.h"
 #include "fffa/plugin.h"
 #include "kernel_table.h"
+#include "netfilter.h"
 #include "ports.h"
 #include "readout.h"
 
@@ -34,6 +35,8 @@ class Ebpf final : public Source {
 
  private:
   Result<void> watch();
+  bool wants_netfilter() const;
+  void start_netfilter();
   void look_after();
   void heed_clock();
   bool due() const;
@@ -45,6 +48,7 @@ class Ebpf final : public Source {
   StageContext& context_;
   std::unique_ptr<KernelTable> table_;  // goes after the ports: detach, then unload
   Ports ports_;
+  std::unique_ptr<Netfilter> netfilter_;  // none: not wanted, or not allowed
   std::unique_ptr<Readout> readout_;
   Fd clock_alarm_;  // readable when the wall clock was set
   Fd events_;       // readable when anything has happened: interfaces, ring buffer, clock

@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <bit>
@@ -37,7 +38,29 @@ struct CloseObject {
   void operator()(bpf_object* object) const noexcept { bpf_object__close(object); }
 };
 
-constexpr std::array<const char*, 3> kPrograms = {"fffa_xdp_ingress", "fffa_tc_ingress", "fffa_tc_egress"};
+// By Program.
+constexpr std::array<const char*, static_cast<std::size_t>(Program::count)> kPrograms = {
+    "fffa_xdp_ingress", "fffa_tc_ingress", "fffa_tc_egress", "fffa_hook_begin", "fffa_hook_end", "fffa_freed",
+    "fffa_freed_for"};
+
+// Of kernel 6.4's <linux/bpf.h>.
+constexpr std::uint32_t kNetfilterProgram = 32;
+constexpr std::uint32_t kNetfilterAttach = 45;
+
+// A number that the headers we build with may be too old for.
+template <typename Enum>
+Enum newer(std::uint32_t number) {
+  static_assert(sizeof(Enum) == sizeof number);
+  Enum value;
+  std::memcpy(&value, &number, sizeof value);
+  return value;
+}
+
+// The network namespace that this process is in.
+std::uint32_t own_netns() {
+  struct stat status {};
+  return ::stat("/proc/self/ns/net", &status) == 0 ? static_cast<std::uint32_t>(status.st_ino) : 0;
+}
 
 // A program that the verifier refuses (EINVAL and others) wants a feature that this kernel does not have.
 Error load_failure(int error) {
@@ -80,7 +103,8 @@ KernelTable::KernelTable(SkeletonPtr skeleton, const TableOptions& options)
       filling_(options.filling()),
       ring_bytes_(std::bit_ceil(options.ring_bytes)),
       per_cpu_(static_cast<std::size_t>(libbpf_num_possible_cpus())),
-      reasons_per_cpu_(per_cpu_.size()) {}
+      reasons_per_cpu_(per_cpu_.size()),
+      hooks_per_cpu_(per_cpu_.size()) {}
 
 KernelTable::~KernelTable() {
   if (records_ != nullptr) ::munmap(const_cast<fffa_drain_record*>(records_), kRecordBytes);
@@ -92,13 +116,20 @@ Result<void> KernelTable::configure(flow_bpf& skeleton, const TableOptions& opti
   skeleton.rodata->bucket_mask = buckets - 1;
   skeleton.rodata->open_tunnels = options.open_geneve ? FFFA_OPEN_GENEVE : 0;
   skeleton.rodata->tell_ends_from = options.filling();
+  skeleton.rodata->with_verdicts = options.netfilter;
+  skeleton.rodata->our_netns = own_netns();
   std::random_device random;
   for (auto& seed : skeleton.rodata->hash_seed) seed = random();
-  const std::array<std::pair<bpf_map*, std::uint64_t>, 4> sizes = {{
+  const auto if_watched = [&](std::uint64_t size) { return options.netfilter ? size : 1; };
+  const std::array<std::pair<bpf_map*, std::uint64_t>, 8> sizes = {{
       {skeleton.maps.flows, options.entries},
       {skeleton.maps.buckets, buckets},
       {skeleton.maps.tunnels, options.open_geneve ? options.entries : 1},
       {skeleton.maps.events, std::bit_ceil(options.ring_bytes)},
+      {skeleton.maps.verdict_table, if_watched(options.entries)},
+      {skeleton.maps.notes, if_watched(bpf_map__max_entries(skeleton.maps.notes))},
+      {skeleton.maps.note_sets, if_watched(bpf_map__max_entries(skeleton.maps.note_sets))},
+      {skeleton.maps.scratches, if_watched(bpf_map__max_entries(skeleton.maps.scratches))},
   }};
   for (const auto& [map, size] : sizes) {
     if (const int error = bpf_map__set_max_entries(map, static_cast<std::uint32_t>(size)); error != 0) {
@@ -134,7 +165,7 @@ Result<void> KernelTable::map_records() {
 Result<int> KernelTable::program(Program which) {
   Fd& place = programs_[static_cast<std::size_t>(which)];
   if (!place) {
-    auto loaded = load_program(kPrograms[static_cast<std::size_t>(which)]);
+    auto loaded = load_program(which);
     if (!loaded) return loaded.error();
     place = std::move(*loaded);
   }
@@ -142,7 +173,8 @@ Result<int> KernelTable::program(Program which) {
 }
 
 // libbpf loads the programs of an object together: this one comes from an object of its own, with the table's maps.
-Result<Fd> KernelTable::load_program(const char* name) {
+Result<Fd> KernelTable::load_program(Program which) {
+  const char* name = kPrograms[static_cast<std::size_t>(which)];
   libbpf_set_print(listen);
   libbpf_said.clear();
   std::size_t size = 0;
@@ -153,13 +185,18 @@ Result<Fd> KernelTable::load_program(const char* name) {
   const std::unique_ptr<bpf_object, CloseObject> object(bpf_object__open_mem(bytes, size, &open));
   if (!object) return load_failure(errno);
   choose_program(object.get(), name);
+  bpf_program* chosen = bpf_object__find_program_by_name(object.get(), name);
+  if (which == Program::hook_begin || which == Program::hook_end) {  // libbpf may be older than this type
+    bpf_program__set_type(chosen, newer<bpf_prog_type>(kNetfilterProgram));
+    bpf_program__set_expected_attach_type(chosen, newer<bpf_attach_type>(kNetfilterAttach));
+  }
   bpf_map* map = nullptr;
   bpf_object__for_each_map(map, object.get()) {
     const int fd = bpf_object__find_map_fd_by_name(skeleton_->obj, bpf_map__name(map));
     if (const int error = bpf_map__reuse_fd(map, fd); error != 0) return load_failure(-error);
   }
   if (const int error = bpf_object__load(object.get()); error != 0) return load_failure(-error);
-  Fd program(::fcntl(bpf_program__fd(bpf_object__find_program_by_name(object.get(), name)), F_DUPFD_CLOEXEC, 0));
+  Fd program(::fcntl(bpf_program__fd(chosen), F_DUPFD_CLOEXEC, 0));
   if (!program) return system_error("keep a kernel program");
   return program;
 }
@@ -253,6 +290,52 @@ std::array<fffa_reason_counters, FFFA_REASONS> KernelTable::take_reason_deltas()
       deltas[reason].side[side] = difference(now.side[side], reasons_[reason].side[side]);
     }
     reasons_[reason] = now;
+  }
+  return deltas;
+}
+
+void KernelTable::set_monitored(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& interfaces) noexcept {
+  std::array<fffa_monitored, FFFA_INTERFACES> places{};
+  for (const auto& [ifindex, directions] : interfaces) {
+    for (std::uint32_t i = 0; i < FFFA_MONITORED_TRIES; ++i) {
+      auto& place = places[(ifindex + i) % FFFA_INTERFACES];
+      if (place.ifindex != 0) continue;
+      place = {ifindex, ifindex, directions, 0};
+      break;
+    }
+  }
+  std::copy(places.begin(), places.end(), skeleton_->bss->monitored);
+}
+
+void KernelTable::count_hooks() noexcept {
+  skeleton_->bss->count_hooks = 1;
+}
+
+std::array<std::uint64_t, FFFA_UNATTRIBUTED> KernelTable::take_unattributed() {
+  std::array<std::uint64_t, FFFA_UNATTRIBUTED> deltas{};
+  for (std::size_t i = 0; i < deltas.size(); ++i) {
+    const std::uint64_t now = __atomic_load_n(&skeleton_->bss->unattributed[i], __ATOMIC_RELAXED);
+    deltas[i] = now - unattributed_[i];
+    unattributed_[i] = now;
+  }
+  return deltas;
+}
+
+std::array<fffa_hook_counters, FFFA_HOOKS> KernelTable::take_hook_deltas() {
+  std::array<fffa_hook_counters, FFFA_HOOKS> deltas{};
+  for (std::uint32_t hook = 0; hook < FFFA_HOOKS; ++hook) {
+    if (bpf_map_lookup_elem(bpf_map__fd(skeleton_->maps.hook_counters), &hook, hooks_per_cpu_.data()) != 0) continue;
+    fffa_hook_counters now{};
+    for (const auto& cpu : hooks_per_cpu_) {
+      now.accepts += cpu.accepts;
+      now.drops += cpu.drops;
+      now.rejects += cpu.rejects;
+      now.queues += cpu.queues;
+    }
+    const fffa_hook_counters& before = hooks_[hook];
+    deltas[hook] = {now.accepts - before.accepts, now.drops - before.drops, now.rejects - before.rejects,
+                    now.queues - before.queues};
+    hooks_[hook] = now;
   }
   return deltas;
 }

@@ -24,6 +24,7 @@ struct TableOptions {
   std::uint32_t entries = 0;
   std::uint64_t ring_bytes = 0;  // rounded up to a power of two
   bool open_geneve = true;
+  bool netfilter = false;  // room for verdicts
 
   // From so many entries on the table counts as filling: the ring buffer then carries ends of connections too. Those
   // that ended before keep their entries until the next pass, so it begins well before the table is full.
@@ -72,6 +73,16 @@ class KernelTable {
   // What the counters rose by since the last call.
   std::vector<InterfaceDelta> take_interface_deltas();
   std::array<fffa_reason_counters, FFFA_REASONS> take_reason_deltas();
+
+  // The interfaces of whose flows netfilter's verdicts are counted, with their directions (1 << enum fffa_direction);
+  // FFFA_INTERFACES at most.
+  void set_monitored(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& interfaces) noexcept;
+  // Counts verdicts of each hook, too.
+  void count_hooks() noexcept;
+  // Verdicts since the last call that belong to no flow, by enum fffa_unattributed; and of each hook, by enum fffa_hook.
+  std::array<std::uint64_t, FFFA_UNATTRIBUTED> take_unattributed();
+  std::array<fffa_hook_counters, FFFA_HOOKS> take_hook_deltas();
+
   // The interface is gone and its last deltas were taken: its place may go to another.
   void release_interface(std::uint32_t ifindex) noexcept;
 
@@ -90,10 +101,10 @@ class KernelTable {
   bool read_place(std::uint32_t place, fffa_interface_counters& sum);
   static int on_event(void* context, void* data, std::size_t size);
 
-  Result<Fd> load_program(const char* name);
+  Result<Fd> load_program(Program which);
 
   SkeletonPtr skeleton_;
-  std::array<Fd, 3> programs_;  // by Program; none until it is asked for
+  std::array<Fd, static_cast<std::size_t>(Program::count)> programs_;  // by Program; none until it is asked for
   std::unique_ptr<ring_buffer, Ring> ring_;
   struct RingReader {
     const std::function<bool(const fffa_event&)>* take = nullptr;
@@ -109,6 +120,9 @@ class KernelTable {
   std::vector<fffa_reason_counters> reasons_per_cpu_;
   std::array<fffa_interface_counters, FFFA_INTERFACES + 1> interfaces_{};
   std::array<fffa_reason_counters, FFFA_REASONS> reasons_{};
+  std::vector<fffa_hook_counters> hooks_per_cpu_;
+  std::array<fffa_hook_counters, FFFA_HOOKS> hooks_{};
+  std::array<std::uint64_t, FFFA_UNATTRIBUTED> unattributed_{};
 };
 
 }  // namespace fffa::ebpf

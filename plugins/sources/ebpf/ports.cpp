@@ -323,6 +323,16 @@ std::vector<InterfaceStatus> Ports::statuses() const {
   return all;
 }
 
+std::vector<std::pair<std::uint32_t, std::uint32_t>> Ports::attached() const {
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> all;
+  for (const auto& [ifindex, port] : ports_) {
+    const std::uint32_t directions =
+        (port.ingress ? 1U << FFFA_INGRESS : 0U) | (port.egress ? 1U << FFFA_EGRESS : 0U);
+    if (directions != 0) all.emplace_back(ifindex, directions);
+  }
+  return all;
+}
+
 std::vector<std::uint32_t> Ports::read_out_complete() {
   std::vector<std::uint32_t> gone(being_read_.begin(), being_read_.end());
   for (const auto ifindex : being_read_) leaving_.erase(ifindex);

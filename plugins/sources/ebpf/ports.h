@@ -8,6 +8,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "attach.h"
@@ -43,6 +44,9 @@ class Ports {
   engine::Origin origin(std::uint32_t ifindex) const;
   // One entry for each monitored interface and each that is gone, with empty counts.
   std::vector<InterfaceStatus> statuses() const;
+
+  // The interfaces with a program attached, and in which directions (1 << enum fffa_direction).
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> attached() const;
 
   // Some interface is gone and its flows are still to be read out.
   bool leaving() const noexcept { return !leaving_.empty(); }

@@ -63,7 +63,10 @@ void Readout::begin() {
 
 void Readout::append(const fffa_drain_record& record) {
   if (origin_.ifindex != record.key.ifindex) origin_ = ports_.origin(record.key.ifindex);
+  const std::size_t first = batch_.size();
   engine::append_records(record, origin_, clock_.offset(), batch_.records);
+  for (std::size_t i = first; netfilter_ != nullptr && i < batch_.size(); ++i)
+    netfilter_->complete(record, batch_.records[i]);
 }
 
 Result<fffa_drain_result> Readout::drain(fffa_drain_request request, std::span<const std::uint32_t> list) {
@@ -155,6 +158,7 @@ bool Readout::finish(Output& output) {
   take_overflow(output);
   account();
   count_reasons();
+  if (netfilter_ != nullptr) netfilter_->count();
   if (complete_) watermark_ = std::max(watermark_, clock_.to_wall(static_cast<std::uint64_t>(began_.monotonic)));
   emit(output);
   for (const auto ifindex : ports_.read_out_complete()) table_.release_interface(ifindex);

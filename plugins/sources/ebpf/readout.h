@@ -13,6 +13,7 @@
 #include "fffa/context.h"
 #include "fffa/stage.h"
 #include "kernel_table.h"
+#include "netfilter.h"
 #include "overflow.h"
 #include "ports.h"
 #include "wall_clock.h"
@@ -23,6 +24,9 @@ namespace fffa::ebpf {
 class Readout {
  public:
   Readout(const Config& config, StageContext& context, KernelTable& table, Ports& ports);
+
+  // Who knows what verdicts mean; null: there are none.
+  void tell(Netfilter* netfilter) noexcept { netfilter_ = netfilter; }
 
   bool active() const noexcept { return active_; }
   void begin();
@@ -59,6 +63,7 @@ class Readout {
   StageContext& context_;
   KernelTable& table_;
   Ports& ports_;
+  Netfilter* netfilter_ = nullptr;
   WallClock clock_;
   Overflow overflow_;
   Batch batch_;

@@ -178,7 +178,7 @@ class World {
       if (step.flags & 8 && i != (step.numbers & 3u)) continue;
       fffa_drain_record record;
       const std::uint8_t family = flows_[i].key.family;
-      const int drained = fffa_drain_flow(&table_, i, &flows_[i], &tunnels_[i], &request, now_, &record);
+      const int drained = fffa_drain_flow(&table_, i, &flows_[i], &tunnels_[i], nullptr, &request, now_, &record);
       require(!(drained & FFFA_DRAINED_BUSY) && (family || !drained));
       require(!(drained & FFFA_DRAINED_DELETED) || !flows_[i].key.family);
       require(!(request.flags & FFFA_DRAIN_NO_DELETE) || !(drained & FFFA_DRAINED_DELETED));

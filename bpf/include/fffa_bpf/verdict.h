@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0 OR MIT */
+/* Counting verdicts beside a flow, and reading them out: atomics, no lock. */
+#ifndef FFFA_BPF_VERDICT_H
+#define FFFA_BPF_VERDICT_H
+
+#include "side.h"
+
+FFFA_INLINE int fffa_has_counts(const struct fffa_verdict_side *v)
+{
+	return (FFFA_READ_ONCE(v->accepts) | FFFA_READ_ONCE(v->drops) | FFFA_READ_ONCE(v->rejects) |
+		FFFA_READ_ONCE(v->queues) | FFFA_READ_ONCE(v->freed)) != 0;
+}
+
+/* `verdicts` may be null. */
+FFFA_INLINE int fffa_has_verdicts(const struct fffa_verdicts *verdicts)
+{
+	return verdicts && (fffa_has_counts(&verdicts->side[0]) || fffa_has_counts(&verdicts->side[1]));
+}
+
+FFFA_INLINE void fffa_set_last(struct fffa_verdict_side *v, enum fffa_verdict verdict, __u32 hook)
+{
+	const __u16 last = (__u16)((__u32)verdict | hook << 8);
+	if (fffa_unlikely(FFFA_READ_ONCE(v->last) != last)) FFFA_WRITE_ONCE(v->last, last);
+}
+
+FFFA_INLINE void fffa_count_accept(struct fffa_verdict_side *v, __u32 packets, __u32 hook)
+{
+	__sync_fetch_and_add(&v->accepts, packets);
+	fffa_set_last(v, FFFA_ACCEPT, hook);
+}
+
+/* What a refused packet was. */
+struct fffa_refusal {
+	__u64 now_ns;
+	__u32 packets;
+	__u32 bytes;
+	__u32 hook;
+	__u16 flags;
+	__u8 answered; /* this host sent a reset or an ICMP error while it held the packet */
+};
+
+/* Once a packet of a flow was answered at a hook, all that are refused there are rejects: the kernel limits how many
+ * ICMP errors it sends. */
+FFFA_INLINE void fffa_count_refusal(struct fffa_verdict_side *v, const struct fffa_refusal *r)
+{
+	const __u32 here = 1u << (r->hook & 7);
+	if (r->answered && !(FFFA_READ_ONCE(v->answers) & here)) FFFA_WRITE_ONCE(v->answers, v->answers | here);
+	const int reject = (FFFA_READ_ONCE(v->answers) & here) != 0;
+	if (!FFFA_READ_ONCE(v->refused_first_ns)) FFFA_WRITE_ONCE(v->refused_first_ns, r->now_ns);
+	FFFA_WRITE_ONCE(v->refused_last_ns, r->now_ns);
+	FFFA_WRITE_ONCE(v->refused_flags, (__u16)(FFFA_READ_ONCE(v->refused_flags) | r->flags));
+	__sync_fetch_and_add(&v->refused_bytes, r->bytes);
+	if (reject)
+		__sync_fetch_and_add(&v->rejects, r->packets);
+	else
+		__sync_fetch_and_add(&v->drops, r->packets);
+	fffa_set_last(v, reject ? FFFA_REJECT : FFFA_DROP, r->hook);
+}
+
+FFFA_INLINE void fffa_count_freed(struct fffa_verdict_side *v, __u32 packets, __u32 reason)
+{
+	FFFA_WRITE_ONCE(v->freed_reason, reason);
+	__sync_fetch_and_add(&v->freed, packets);
+}
+
+FFFA_INLINE void fffa_take_verdict_side(struct fffa_verdict_side *v, struct fffa_verdict_side *into)
+{
+	into->accepts = __sync_lock_test_and_set(&v->accepts, 0);
+	into->drops = __sync_lock_test_and_set(&v->drops, 0);
+	into->rejects = __sync_lock_test_and_set(&v->rejects, 0);
+	into->queues = __sync_lock_test_and_set(&v->queues, 0);
+	into->freed = __sync_lock_test_and_set(&v->freed, 0);
+	into->refused_bytes = __sync_lock_test_and_set(&v->refused_bytes, 0);
+	into->refused_last_ns = __sync_lock_test_and_set(&v->refused_last_ns, 0);
+	into->refused_first_ns = __sync_lock_test_and_set(&v->refused_first_ns, 0);
+	into->freed_reason = FFFA_READ_ONCE(v->freed_reason);
+	into->refused_flags = FFFA_READ_ONCE(v->refused_flags);
+	FFFA_WRITE_ONCE(v->refused_flags, 0);
+	into->last = FFFA_READ_ONCE(v->last);
+	into->answers = v->answers;
+}
+
+/* Moves what was counted into the record. A packet that is being counted meanwhile may be in one of its fields already
+ * and in another only the next time: their sums are right. */
+FFFA_INLINE void fffa_take_verdicts(struct fffa_verdicts *verdicts, struct fffa_verdicts *into)
+{
+	fffa_take_verdict_side(&verdicts->side[0], &into->side[0]);
+	fffa_take_verdict_side(&verdicts->side[1], &into->side[1]);
+	into->translation[0] = verdicts->translation[0];
+	into->translation[1] = verdicts->translation[1];
+}
+
+#endif

@@ -1,0 +1,552 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Netfilter's verdicts, beside the flows that they are about. See ../README.md.
+ *
+ * A packet is noted when it enters a hook (the lowest priority) and when it leaves it (the highest). Having left the
+ * last hook it is accepted; a packet that is freed inside one was refused. */
+#ifndef FFFA_PROGRAMS_NETFILTER_H
+#define FFFA_PROGRAMS_NETFILTER_H
+
+#include "netfilter_read.h"
+
+/* ---- notes ---- */
+
+/* A pointer's value as a number: the verifier lets pointers be subtracted, and nothing else. */
+FFFA_INLINE __u64 fffa_address(const void *pointer) { return (__u64)pointer - (__u64)&table_state; }
+
+/* A packet's note, and the word that says so. */
+struct fffa_noted {
+	struct fffa_note *note;
+	__u64 *word;
+	__u64 packet; /* fffa_address() */
+	__u32 index;  /* of the note */
+};
+
+FFFA_INLINE struct fffa_note_set *fffa_note_set_of(__u64 packet, __u32 *set)
+{
+	*set = (__u32)((packet >> 6) * 0x9e3779b97f4a7c15ull >> 54) % FFFA_NOTE_SETS;
+	return bpf_map_lookup_elem(&note_sets, set);
+}
+
+FFFA_INLINE struct fffa_noted fffa_noted_at(struct fffa_note_set *s, __u32 set, int way, __u64 packet)
+{
+	const __u32 place = (__u32)way & (FFFA_NOTE_WAYS - 1), index = set * FFFA_NOTE_WAYS + place;
+	const struct fffa_noted found = {bpf_map_lookup_elem(&notes, &index), &s->packet[place], packet, index};
+	return found;
+}
+
+FFFA_INLINE int fffa_way_of(const struct fffa_note_set *s, __u64 packet)
+{
+	FFFA_UNROLL
+	for (int way = 0; way < FFFA_NOTE_WAYS; way++)
+		if ((FFFA_READ_ONCE(s->packet[way]) & ~(__u64)FFFA_STAGE_MASK) == packet) return way;
+	return -1;
+}
+
+FFFA_INLINE struct fffa_noted fffa_find_note(const struct sk_buff *skb)
+{
+	const struct fffa_noted none = {0, 0, 0, 0};
+	const __u64 packet = fffa_address(skb);
+	__u32 set;
+	struct fffa_note_set *s = fffa_note_set_of(packet, &set);
+	const int way = s ? fffa_way_of(s, packet) : -1;
+	return way < 0 ? none : fffa_noted_at(s, set, way, packet);
+}
+
+/* The way whose packet was seen longest ago: all of the set are taken. */
+FFFA_NOINLINE int fffa_oldest_way(__u32 set)
+{
+	__u32 oldest = 0, most = 0;
+	const __u32 now = (__u32)bpf_jiffies64();
+	FFFA_NO_UNROLL
+	for (__u32 way = 0; way < FFFA_NOTE_WAYS; way++) {
+		const __u32 index = set * FFFA_NOTE_WAYS + way;
+		const struct fffa_note *n = bpf_map_lookup_elem(&notes, &index);
+		if (!n || now - n->jiffies < most) continue;
+		most = now - n->jiffies;
+		oldest = way;
+	}
+	/* what was not looked at for so long has gone another way than through the hooks */
+	if (most < FFFA_NOTE_STALE) __sync_fetch_and_add(&unattributed[FFFA_NOTE_LOST], 1);
+	return (int)oldest;
+}
+
+/* The packet's note, made if there is none. */
+FFFA_INLINE struct fffa_noted fffa_make_note(const struct sk_buff *skb)
+{
+	const struct fffa_noted none = {0, 0, 0, 0};
+	const __u64 packet = fffa_address(skb);
+	__u32 set;
+	struct fffa_note_set *s = fffa_note_set_of(packet, &set);
+	if (!s) return none;
+	int way = fffa_way_of(s, packet);
+	if (way >= 0) return fffa_noted_at(s, set, way, packet);
+	FFFA_NO_UNROLL
+	for (int i = 0; i < FFFA_NOTE_WAYS; i++) {
+		if (FFFA_READ_ONCE(s->packet[i]) || __sync_val_compare_and_swap(&s->packet[i], 0, packet)) continue;
+		way = i;
+		break;
+	}
+	if (fffa_unlikely(way < 0)) {
+		way = fffa_oldest_way(set) & (FFFA_NOTE_WAYS - 1);
+		FFFA_WRITE_ONCE(s->packet[way], packet);
+	}
+	struct fffa_noted made = fffa_noted_at(s, set, way, packet);
+	if (made.note) made.note->known = 0;
+	return made;
+}
+
+FFFA_INLINE void fffa_set_stage(struct fffa_noted at, enum fffa_stage stage)
+{
+	FFFA_WRITE_ONCE(*at.word, at.packet | stage);
+}
+
+FFFA_INLINE void fffa_forget_note(struct fffa_noted at)
+{
+	at.note->known = 0;
+	at.note->hook = FFFA_NO_HOOK;
+	FFFA_WRITE_ONCE(*at.word, 0);
+}
+
+/* ---- flows ---- */
+
+/* Under whose flows a packet of this interface counts; 0: nobody's. */
+FFFA_INLINE __u32 fffa_monitored_as(__u32 ifindex, const int direction)
+{
+	if (!ifindex) return 0;
+	FFFA_NO_UNROLL
+	for (__u32 i = 0; i < FFFA_MONITORED_TRIES; i++) {
+		const struct fffa_monitored *m = &monitored[(ifindex + i) % FFFA_INTERFACES];
+		if (m->ifindex == ifindex) return m->directions >> direction & 1 ? m->as_ifindex : 0;
+	}
+	return 0;
+}
+
+FFFA_INLINE void fffa_count_unattributed(enum fffa_unattributed why, __u32 packets)
+{
+	__sync_fetch_and_add(&unattributed[why], packets);
+}
+
+/* Finds or makes the flow of `key`: its index, or minus an enum fffa_reason. */
+__attribute__((noinline)) int fffa_verdict_insert(struct fffa_flow_key *key, int direction)
+{
+	if (!key) return -FFFA_TABLE_FULL;
+	return fffa_table_insert(FFFA_TABLE, key, direction & 1);
+}
+
+/* The flow's index, or -1. */
+FFFA_INLINE int fffa_known_flow(const struct fffa_flow_key *key)
+{
+	const __u32 place = fffa_table_find(FFFA_TABLE, key), index = place - 1;
+	const struct fffa_flow *f = place ? bpf_map_lookup_elem(&flows, &index) : 0;
+	return f && fffa_has_key(f, key) ? (int)index : -1;
+}
+
+FFFA_INLINE struct fffa_verdicts *fffa_verdicts_of(struct fffa_flow_key *key, __u32 packets, const int direction)
+{
+	int known = fffa_known_flow(key);
+	if (fffa_unlikely(known < 0)) known = fffa_verdict_insert(key, direction);
+	if (fffa_unlikely(known < 0)) {
+		fffa_count_unattributed(FFFA_NO_ROOM, packets);
+		return 0;
+	}
+	const __u32 index = (__u32)known;
+	return bpf_map_lookup_elem(&verdict_table, &index);
+}
+
+/* ---- translations ---- */
+
+/* Two keys name the same packets: `in` as they came in or were sent (`local`), `out` as they are sent. */
+FFFA_INLINE int fffa_same_tuple(const struct fffa_flow_key *a, const struct fffa_flow_key *b, const int flipped)
+{
+	const union fffa_addr *remote = flipped ? &b->local_addr : &b->remote_addr;
+	const union fffa_addr *local = flipped ? &b->remote_addr : &b->local_addr;
+	const __u16 remote_port = flipped ? b->local_port : b->remote_port;
+	const __u16 local_port = flipped ? b->remote_port : b->local_port;
+	__u64 difference = (a->remote_addr.words[0] ^ remote->words[0]) | (a->remote_addr.words[1] ^ remote->words[1]) |
+			   (a->local_addr.words[0] ^ local->words[0]) | (a->local_addr.words[1] ^ local->words[1]) |
+			   (__u64)(a->remote_port ^ remote_port) | (__u64)(a->local_port ^ local_port);
+	return !difference;
+}
+
+/* `other`: the tuple on the other side of the translation, as seen in `direction`. */
+FFFA_INLINE void fffa_set_translation(struct fffa_translation *t, const struct fffa_flow_key *other, const int direction,
+				      __u32 ifindex)
+{
+	const union fffa_addr src = direction == FFFA_INGRESS ? other->remote_addr : other->local_addr;
+	const union fffa_addr dst = direction == FFFA_INGRESS ? other->local_addr : other->remote_addr;
+	const __u16 src_port = direction == FFFA_INGRESS ? other->remote_port : other->local_port;
+	const __u16 dst_port = direction == FFFA_INGRESS ? other->local_port : other->remote_port;
+	const __u32 state = FFFA_READ_ONCE(t->state);
+	if (state == FFFA_TRANSLATION_HELD) return;
+	if (state == FFFA_TRANSLATED && t->ifindex == ifindex && t->src_port == src_port && t->dst_port == dst_port &&
+	    !((t->src.words[0] ^ src.words[0]) | (t->src.words[1] ^ src.words[1]) | (t->dst.words[0] ^ dst.words[0]) |
+	      (t->dst.words[1] ^ dst.words[1])))
+		return;
+	if (__sync_val_compare_and_swap(&t->state, state, FFFA_TRANSLATION_HELD) != state) return;
+	t->src = src;
+	t->dst = dst;
+	t->src_port = src_port;
+	t->dst_port = dst_port;
+	t->ifindex = ifindex;
+	__sync_lock_test_and_set(&t->state, FFFA_TRANSLATED);
+}
+
+/* ---- reading a packet into its note ---- */
+
+/* For the netfilter programs alone: gathers headers from wherever they are. */
+FFFA_INLINE __u32 fffa_gather(struct fffa_scratch *s, struct sk_buff *skb, const __u8 *ip, const int direct)
+{
+	__u32 length = direct ? skb->len : fffa_linear(skb, ip);
+	if (length > FFFA_SCRATCH_BYTES) length = FFFA_SCRATCH_BYTES;
+	if (!direct) return bpf_probe_read_kernel(s->data, length, ip) ? 0 : length;
+	struct bpf_dynptr dynptr;
+	if (bpf_dynptr_from_skb(skb, 0, &dynptr)) return 0;
+	return bpf_dynptr_read(s->data, length, &dynptr, 0, 0) ? 0 : length;
+}
+
+FFFA_INLINE int fffa_fill_slowly(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex, const int direction,
+				 const int direct)
+{
+	const struct fffa_gso gso = fffa_read_gso(skb, direct);
+	struct fffa_scratch *s = fffa_take_scratch();
+	if (!s) return 0;
+	s->captured = fffa_gather(s, skb, fffa_network_header(skb), direct);
+	s->length = skb->len;
+	s->segments = gso.size && gso.segments ? gso.segments : 1;
+	s->ifindex = ifindex;
+	const int reason = s->captured ? fffa_parse_copy(s, direction) : FFFA_TRUNCATED_L3;
+	if (!reason) {
+		const struct fffa_packet *p = &s->packet;
+		n->key = p->key;
+		n->packets = p->packets;
+		n->bytes = p->bytes;
+		n->flags = p->tcp ? fffa_verdict_flags(p->flags) : 0;
+		n->super = gso.size != 0;
+	}
+	fffa_unlock(&s->held);
+	return !reason;
+}
+
+FFFA_INLINE void fffa_fill(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex, const int direction, const int direct)
+{
+	struct fffa_measure m = {0};
+	const __u8 *ip = fffa_network_header(skb);
+	n->local = direction == FFFA_EGRESS;
+	n->queued = 0;
+	n->answered = 0;
+	n->out = 0;
+	if (fffa_likely(fffa_read_quickly(ip, fffa_linear(skb, ip), &n->key, &m, ifindex, direction, direct))) {
+		fffa_spread(n, &m, fffa_read_gso(skb, direct));
+		n->known = 1;
+	} else {
+		n->known = (__u8)fffa_fill_slowly(n, skb, ifindex, direction, direct);
+	}
+}
+
+/* ---- entering a hook ---- */
+
+/* Whether a packet that this host sends tells of a refusal: a reset, or an ICMP error. */
+FFFA_INLINE int fffa_is_answer(const struct fffa_note *n)
+{
+	const __u8 type = (__u8)(n->key.remote_port >> 8), code = (__u8)n->key.remote_port;
+	if (n->key.proto == FFFA_PROTO_TCP) return (n->flags & FFFA_RST) != 0;
+	if (n->key.proto == FFFA_PROTO_ICMP) return type == 3 && code != 4;
+	return n->key.proto == FFFA_PROTO_ICMPV6 && type == 1;
+}
+
+/* An answer that is sent while this CPU is inside another packet's hook, and to that one's sender, refuses it. */
+FFFA_INLINE void fffa_note_answer(const struct fffa_note *answer, __u32 busy)
+{
+	const __u32 index = busy - 1;
+	struct fffa_note *n = busy ? bpf_map_lookup_elem(&notes, &index) : 0;
+	if (!n || n == answer || !n->known || !n->hook) return;
+	const union fffa_addr *src = n->local ? &n->key.local_addr : &n->key.remote_addr;
+	if (src->words[0] == answer->key.remote_addr.words[0] && src->words[1] == answer->key.remote_addr.words[1])
+		n->answered = 1;
+}
+
+FFFA_INLINE void fffa_enter_hook(struct sk_buff *skb, const struct nf_hook_state *state, __u32 hook, const int direct)
+{
+	const struct fffa_noted at = fffa_make_note(skb);
+	struct fffa_note *n = at.note;
+	if (fffa_unlikely(!n)) return;
+	fffa_set_stage(at, FFFA_IN_HOOK);
+	n->state = fffa_address(state);
+	n->hook = (__u8)hook;
+	n->jiffies = (__u32)bpf_jiffies64();
+	if (hook == FFFA_PRE_ROUTING) {
+		n->netns = fffa_address(state->net);
+		fffa_fill(n, skb, fffa_monitored_as(state->in ? (__u32)state->in->ifindex : 0, FFFA_INGRESS), FFFA_INGRESS,
+			  direct);
+	} else if (fffa_unlikely(hook == FFFA_LOCAL_OUT || (!n->known && !skb->skb_iif))) {
+		n->netns = fffa_address(state->net);
+		fffa_fill(n, skb, fffa_monitored_as(state->out ? (__u32)state->out->ifindex : 0, FFFA_EGRESS), FFFA_EGRESS,
+			  direct);
+	} else if (fffa_unlikely(!n->known)) {
+		n->netns = fffa_address(state->net);
+		fffa_fill(n, skb, fffa_monitored_as((__u32)skb->skb_iif, FFFA_INGRESS), FFFA_INGRESS, direct);
+	}
+	if (hook == FFFA_POST_ROUTING) {
+		n->out = fffa_monitored_as(state->out ? (__u32)state->out->ifindex : 0, FFFA_EGRESS);
+		return;
+	}
+	const __u32 cpu = bpf_get_smp_processor_id() % FFFA_CPUS;
+	if (hook == FFFA_LOCAL_OUT && n->known && fffa_is_answer(n)) fffa_note_answer(n, busy_with[cpu]);
+	busy_with[cpu] = 1 + at.index;
+}
+
+/* ---- leaving it ---- */
+
+FFFA_INLINE struct fffa_hook_counters *fffa_counted_hook(__u32 hook)
+{
+	return fffa_unlikely(count_hooks) ? bpf_map_lookup_elem(&hook_counters, &hook) : 0;
+}
+
+FFFA_INLINE void fffa_count_queued(struct fffa_verdict_side *v, const struct fffa_note *n)
+{
+	if (fffa_likely(!n->queued)) return;
+	__u32 times = 0;
+	FFFA_NO_UNROLL
+	for (int hook = 1; hook <= FFFA_POST_ROUTING; hook++) times += n->queued >> hook & 1;
+	__sync_fetch_and_add(&v->queues, times * n->packets);
+}
+
+FFFA_INLINE void fffa_accept_input(struct fffa_note *n, const struct sk_buff *skb, const int direct)
+{
+	struct fffa_flow_key now;
+	struct fffa_measure m = {0};
+	const __u8 *ip = fffa_network_header(skb);
+	if (!n->key.ifindex) return;
+	struct fffa_verdicts *v = fffa_verdicts_of(&n->key, n->packets, FFFA_INGRESS);
+	if (!v) return;
+	fffa_count_queued(&v->side[FFFA_INGRESS], n);
+	fffa_count_accept(&v->side[FFFA_INGRESS], n->packets, FFFA_LOCAL_IN);
+	if (!n->key.encap && fffa_read_quickly(ip, fffa_linear(skb, ip), &now, &m, 0, FFFA_INGRESS, direct) &&
+	    fffa_unlikely(!fffa_same_tuple(&n->key, &now, 0)))
+		fffa_set_translation(&v->translation[FFFA_INGRESS], &now, FFFA_INGRESS, 0);
+}
+
+/* What a packet that leaves is called on the interface it leaves by. */
+FFFA_INLINE void fffa_name_leaving(struct fffa_flow_key *key, const struct fffa_note *n, const struct sk_buff *skb,
+				   const int direct)
+{
+	struct fffa_measure m = {0};
+	const __u8 *ip = fffa_network_header(skb);
+	if (fffa_likely(!n->key.encap &&
+			fffa_read_quickly(ip, fffa_linear(skb, ip), key, &m, n->out, FFFA_EGRESS, direct)))
+		return;
+	*key = n->key;
+	key->ifindex = n->out;
+	if (n->local) return;
+	key->remote_addr = n->key.local_addr;
+	key->local_addr = n->key.remote_addr;
+	key->remote_port = n->key.local_port;
+	key->local_port = n->key.remote_port;
+}
+
+FFFA_INLINE void fffa_accept_output(struct fffa_note *n, const struct sk_buff *skb, const int direct)
+{
+	struct fffa_flow_key leaving;
+	const __u32 hook = n->local ? FFFA_LOCAL_OUT : FFFA_FORWARD;
+	fffa_name_leaving(&leaving, n, skb, direct);
+	const int translated =
+		n->local ? !fffa_same_tuple(&n->key, &leaving, 0) : !fffa_same_tuple(&n->key, &leaving, 1);
+	if (!n->local && n->key.ifindex) {
+		struct fffa_verdicts *v = fffa_verdicts_of(&n->key, n->packets, FFFA_INGRESS);
+		if (v) {
+			fffa_count_queued(&v->side[FFFA_INGRESS], n);
+			fffa_count_accept(&v->side[FFFA_INGRESS], n->packets, hook);
+			if (fffa_unlikely(translated))
+				fffa_set_translation(&v->translation[FFFA_INGRESS], &leaving, FFFA_EGRESS, n->out);
+		}
+	}
+	if (!n->out) return;
+	struct fffa_verdicts *v = fffa_verdicts_of(&leaving, n->packets, FFFA_EGRESS);
+	if (!v) return;
+	fffa_count_queued(&v->side[FFFA_EGRESS], n);
+	fffa_count_accept(&v->side[FFFA_EGRESS], n->packets, hook);
+	if (fffa_unlikely(translated))
+		fffa_set_translation(&v->translation[FFFA_EGRESS], &n->key, n->local ? FFFA_EGRESS : FFFA_INGRESS,
+				     n->local ? 0 : n->key.ifindex);
+}
+
+FFFA_INLINE void fffa_leave_hook(struct sk_buff *skb, const struct nf_hook_state *state, __u32 hook, const int direct)
+{
+	struct fffa_noted at = fffa_find_note(skb);
+	int queued = 1;
+	if (fffa_unlikely(!at.note)) { /* made inside the hook: one of the packets that a queued super-packet was cut into */
+		fffa_enter_hook(skb, state, hook, direct);
+		at = fffa_find_note(skb);
+		if (!at.note) return;
+	} else {
+		queued = at.note->state != fffa_address(state);
+	}
+	struct fffa_note *n = at.note;
+	if (fffa_unlikely(queued)) n->queued |= (__u8)(1 << hook);
+	struct fffa_hook_counters *counters = fffa_counted_hook(hook);
+	if (counters) {
+		counters->accepts += n->packets;
+		counters->queues += queued ? n->packets : 0;
+	}
+	if (hook != FFFA_LOCAL_IN && hook != FFFA_POST_ROUTING) {
+		fffa_set_stage(at, FFFA_BETWEEN_HOOKS);
+		return;
+	}
+	if (fffa_unlikely(!n->known)) {
+		fffa_count_unattributed(FFFA_NOT_PARSED, 1);
+	} else if (hook == FFFA_LOCAL_IN) {
+		fffa_accept_input(n, skb, direct);
+	} else {
+		fffa_accept_output(n, skb, direct);
+	}
+	fffa_forget_note(at);
+}
+
+/* ---- freed packets ---- */
+
+FFFA_INLINE void fffa_refuse_in(struct fffa_flow_key *key, const struct fffa_note *n, struct fffa_refusal *r, __u32 reason,
+				const struct fffa_flow_key *now, const int direction)
+{
+	struct fffa_verdicts *v = fffa_verdicts_of(key, n->packets, direction);
+	if (!v) return;
+	fffa_count_queued(&v->side[direction], n);
+	fffa_count_refusal(&v->side[direction], r);
+	fffa_count_freed(&v->side[direction], n->packets, reason);
+	if (now && fffa_unlikely(!fffa_same_tuple(key, now, 0)))
+		fffa_set_translation(&v->translation[direction], now, direction, 0);
+}
+
+/* A packet that netfilter refused. */
+FFFA_INLINE void fffa_refuse(struct fffa_note *n, const struct sk_buff *skb, __u32 reason, const int direct)
+{
+	struct fffa_flow_key now;
+	struct fffa_measure m = {0};
+	const __u8 *ip = fffa_network_header(skb);
+	const __u32 hook = n->hook;
+	__u32 length = skb->len;
+	FFFA_OPAQUE(length); /* else clang makes one load of two, which the verifier refuses */
+	struct fffa_refusal refusal = {.now_ns = fffa_now(),
+				       .packets = n->packets,
+				       .bytes = n->super || n->key.encap ? n->bytes : length,
+				       .hook = hook,
+				       .flags = n->flags,
+				       .answered = n->answered};
+	struct fffa_hook_counters *counters = fffa_counted_hook(hook);
+	if (counters) {
+		counters->drops += n->answered ? 0 : n->packets;
+		counters->rejects += n->answered ? n->packets : 0;
+		counters->queues += n->queued >> hook & 1 ? n->packets : 0;
+	}
+	if (!n->known) {
+		fffa_count_unattributed(FFFA_NOT_PARSED, n->packets);
+		return;
+	}
+	if (!n->local) {
+		const int read = !n->key.encap &&
+				 fffa_read_quickly(ip, fffa_linear(skb, ip), &now, &m, 0, FFFA_INGRESS, direct);
+		if (n->key.ifindex)
+			fffa_refuse_in(&n->key, n, &refusal, reason, read ? &now : 0, FFFA_INGRESS);
+		if (hook != FFFA_POST_ROUTING || !n->out) return;
+	}
+	const __u32 out = hook == FFFA_POST_ROUTING ? n->out : n->key.ifindex;
+	if (!out) return;
+	n->out = out;
+	fffa_name_leaving(&now, n, skb, direct);
+	fffa_refuse_in(&now, n, &refusal, reason, n->local ? &n->key : 0, FFFA_EGRESS);
+}
+
+FFFA_INLINE const struct net *fffa_netns_of(const struct sk_buff *skb, const struct sock *receiver)
+{
+	const struct net_device *dev = skb->dev;
+	if (dev) return dev->nd_net.net;
+	if (receiver) return receiver->__sk_common.skc_net.net;
+	const struct sock *sk = skb->sk;
+	return sk ? sk->__sk_common.skc_net.net : 0;
+}
+
+/* A packet that is not on its way through a hook: it counts in the flow that its headers name, if there is one. */
+FFFA_INLINE void fffa_count_free(const struct sk_buff *skb, const struct net *net, __u32 reason, const int direct)
+{
+	struct fffa_flow_key key;
+	struct fffa_measure m = {0};
+	struct fffa_note measured;
+	const __u8 *ip = fffa_network_header(skb);
+	const __u32 left = fffa_linear(skb, ip), ifindex = (__u32)(skb->dev ? skb->dev->ifindex : skb->skb_iif);
+	if (!net || net->ns.inum != our_netns) return;
+	int direction = FFFA_INGRESS, index = -1;
+	__u32 as = fffa_monitored_as(ifindex, FFFA_INGRESS);
+	if (as && fffa_read_quickly(ip, left, &key, &m, as, FFFA_INGRESS, direct)) index = fffa_known_flow(&key);
+	if (index < 0) {
+		direction = FFFA_EGRESS;
+		as = fffa_monitored_as(ifindex, FFFA_EGRESS);
+		if (as && fffa_read_quickly(ip, left, &key, &m, as, FFFA_EGRESS, direct)) index = fffa_known_flow(&key);
+	}
+	if (index < 0) return;
+	fffa_spread(&measured, &m, fffa_read_gso(skb, direct));
+	const __u32 at = (__u32)index;
+	struct fffa_verdicts *v = bpf_map_lookup_elem(&verdict_table, &at);
+	if (v) fffa_count_freed(&v->side[direction & 1], measured.packets, reason);
+}
+
+FFFA_INLINE void fffa_on_free(struct sk_buff *skb, __u32 reason, const struct sock *receiver, const int direct)
+{
+	const struct fffa_noted at = fffa_find_note(skb);
+	const struct net *net = fffa_netns_of(skb, receiver);
+	struct fffa_note *n = at.note;
+	if (n && net && fffa_address(net) != n->netns) { /* of another namespace: this address was used again */
+		fffa_forget_note(at);
+		return;
+	}
+	if (skb->protocol != __builtin_bswap16(FFFA_ETH_IPV4) && skb->protocol != __builtin_bswap16(FFFA_ETH_IPV6)) return;
+	if (!n) {
+		fffa_count_free(skb, net, reason, direct);
+		return;
+	}
+	const int inside = (FFFA_READ_ONCE(*at.word) & FFFA_STAGE_MASK) == FFFA_IN_HOOK;
+	const int unsaid = reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NOT_SPECIFIED);
+	if (inside && unsaid && n->super) { /* cut into packets, which are queued instead */
+		fffa_forget_note(at);
+		return;
+	}
+	if (inside && unsaid) n->queued |= (__u8)(1 << n->hook);
+	if (reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP) || (inside && unsaid)) {
+		fffa_refuse(n, skb, reason, direct);
+	} else if (n->known && n->key.ifindex) {
+		const int direction = n->local ? FFFA_EGRESS : FFFA_INGRESS;
+		struct fffa_verdicts *v = fffa_verdicts_of(&n->key, n->packets, direction);
+		if (v) fffa_count_freed(&v->side[direction & 1], n->packets, reason);
+	}
+	fffa_forget_note(at);
+}
+
+/* ---- kernel 6.4 and newer: links at both ends of each hook ---- */
+
+SEC("?netfilter")
+int fffa_hook_begin(struct bpf_nf_ctx *ctx)
+{
+	fffa_enter_hook(ctx->skb, ctx->state, ctx->state->hook + 1u, 1);
+	return 1; /* NF_ACCEPT */
+}
+
+SEC("?netfilter")
+int fffa_hook_end(struct bpf_nf_ctx *ctx)
+{
+	fffa_leave_hook(ctx->skb, ctx->state, ctx->state->hook + 1u, 1);
+	return 1;
+}
+
+SEC("?tp_btf/kfree_skb")
+int fffa_freed(__u64 *ctx) /* skb, location, reason */
+{
+	fffa_on_free((struct sk_buff *)ctx[0], (__u32)ctx[2], 0, 1);
+	return 0;
+}
+
+SEC("?tp_btf/kfree_skb")
+int fffa_freed_for(__u64 *ctx) /* and the receiving socket: kernel 6.11 */
+{
+	fffa_on_free((struct sk_buff *)ctx[0], (__u32)ctx[2], (const struct sock *)ctx[3], 1);
+	return 0;
+}
+
+#endif

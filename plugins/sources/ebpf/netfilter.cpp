@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MIT
+#include "netfilter.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <linux/bpf.h>
+#include <linux/membarrier.h>
+#include <linux/netfilter.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <memory>
+#include <string_view>
+
+#include "privileges.h"
+
+namespace fffa::ebpf {
+namespace {
+
+// Of kernel 6.4's <linux/bpf.h>; the headers we build with may be older.
+constexpr std::uint32_t kAttachNetfilter = 45;
+struct NetfilterLinkAttributes {
+  std::uint32_t program;
+  std::uint32_t target;
+  std::uint32_t attach_type;
+  std::uint32_t flags;
+  std::uint32_t family;
+  std::uint32_t hook;
+  std::int32_t priority;
+  std::uint32_t netfilter_flags;
+};
+
+constexpr int kPriorities = 64;  // tried, from the outermost inwards: each may be somebody else's
+
+int create_link(int program, std::uint32_t family, std::uint32_t hook, std::int32_t priority) {
+  NetfilterLinkAttributes attributes{};
+  attributes.program = static_cast<std::uint32_t>(program);
+  attributes.attach_type = kAttachNetfilter;
+  attributes.family = family;
+  attributes.hook = hook;
+  attributes.priority = priority;
+  return static_cast<int>(::syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof attributes));
+}
+
+std::string_view name_of(std::uint32_t hook) {
+  constexpr std::array<std::string_view, 5> names = {"NF_INET_PRE_ROUTING", "NF_INET_LOCAL_IN", "NF_INET_FORWARD",
+                                                     "NF_INET_LOCAL_OUT", "NF_INET_POST_ROUTING"};
+  return names[hook];
+}
+
+Result<Fd> attach_at(int program, std::uint32_t family, std::uint32_t hook, bool last) {
+  for (int i = 1; i <= kPriorities; ++i) {
+    Fd link(create_link(program, family, hook, last ? INT_MAX - i : INT_MIN + i));
+    if (link) return link;
+    if (errno != EBUSY) break;
+  }
+  return kernel_error("attach to netfilter hook " + std::string(name_of(hook)));
+}
+
+// Packets that are between two hooks now were not noted at the first.
+void wait_for_packets_under_way() {
+  ::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+struct FreeBtf {
+  void operator()(btf* types) const noexcept { btf__free(types); }
+};
+
+}  // namespace
+
+std::string drop_reason_name(std::uint32_t reason) {
+  constexpr std::string_view prefix = "SKB_DROP_REASON_";
+  const std::unique_ptr<btf, FreeBtf> types(btf__load_vmlinux_btf());
+  if (!types) return {};
+  const int id = btf__find_by_name_kind(types.get(), "skb_drop_reason", BTF_KIND_ENUM);
+  if (id < 0) return {};
+  const btf_type* type = btf__type_by_id(types.get(), static_cast<std::uint32_t>(id));
+  const struct btf_enum* values = btf_enum(type);
+  for (std::uint32_t i = 0; i < btf_vlen(type); ++i) {
+    if (static_cast<std::uint32_t>(values[i].val) != reason) continue;
+    const std::string_view name = btf__name_by_offset(types.get(), values[i].name_off);
+    return std::string(name.starts_with(prefix) ? name.substr(prefix.size()) : name);
+  }
+  return {};
+}
+
+Result<void> Netfilter::attach_hooks(Program program, bool last) {
+  auto loaded = table_.program(program);
+  if (!loaded) return loaded.error();
+  for (const std::uint32_t family : {NFPROTO_IPV4, NFPROTO_IPV6}) {
+    for (std::uint32_t hook = NF_INET_PRE_ROUTING; hook <= NF_INET_POST_ROUTING; ++hook) {
+      // where no packet is queued as a rule, and none is accepted, its end tells nothing but counts
+      if (last && hook == NF_INET_PRE_ROUTING && config_.detail != Detail::all) continue;
+      auto link = attach_at(*loaded, family, hook, last);
+      if (!link) return link.error();
+      links_.push_back(std::move(*link));
+    }
+  }
+  return {};
+}
+
+Result<void> Netfilter::attach_freed() {
+  auto program = table_.program(Program::freed_for);
+  if (!program) program = table_.program(Program::freed);
+  if (!program) return program.error();
+  Fd link(bpf_raw_tracepoint_open(nullptr, *program));
+  if (!link) return kernel_error("attach to the tracepoint kfree_skb");
+  links_.push_back(std::move(link));
+  return {};
+}
+
+Result<void> Netfilter::start() {
+  const auto attach = [this]() -> Result<void> {
+    if (config_.detail == Detail::all) table_.count_hooks();
+    if (auto done = attach_hooks(Program::hook_begin, false); !done) return done;
+    wait_for_packets_under_way();
+    if (auto done = attach_hooks(Program::hook_end, true); !done) return done;
+    return attach_freed();
+  };
+  auto done = attach();
+  if (!done) detach();
+  return done;
+}
+
+void Netfilter::detach() {
+  links_.clear();
+}
+
+void Netfilter::watch(std::vector<std::pair<std::uint32_t, std::uint32_t>> interfaces) {
+  if (interfaces == watched_) return;
+  watched_ = std::move(interfaces);
+  table_.set_monitored(watched_);
+}
+
+Text Netfilter::reason_name(std::uint32_t reason) {
+  const auto known = reasons_.find(reason);
+  if (known != reasons_.end()) return known->second;
+  std::string name = drop_reason_name(reason);
+  if (name.empty()) name = std::to_string(reason);
+  return reasons_.emplace(reason, context_.texts().intern(name)).first->second;
+}
+
+void Netfilter::complete(const fffa_drain_record& entry, FlowRecord& record) {
+  if ((entry.flags & FFFA_RECORD_VERDICTS) == 0) return;
+  const auto side = record.direction == Direction::egress ? FFFA_EGRESS : FFFA_INGRESS;
+  const fffa_verdict_side& verdicts = entry.verdicts.side[side];
+  if (record.has(Has::drops)) record.drop_reason = reason_name(verdicts.freed_reason);
+}
+
+void Netfilter::count() {
+  constexpr std::array<std::string_view, FFFA_UNATTRIBUTED> whys = {"not_parsed", "table_full", "note_lost"};
+  const auto unattributed = table_.take_unattributed();
+  for (std::size_t i = 0; i < unattributed.size(); ++i) {
+    if (unattributed[i] == 0) continue;
+    context_.metrics()
+        .counter("fffa_ebpf_netfilter_unattributed_total", "packets whose verdict is in no flow", {{"reason", whys[i]}})
+        .add(unattributed[i]);
+  }
+  if (config_.detail != Detail::all) return;
+  const auto hooks = table_.take_hook_deltas();
+  for (std::uint32_t hook = FFFA_PRE_ROUTING; hook <= FFFA_POST_ROUTING; ++hook) {
+    const auto& delta = hooks[hook];
+    const std::array<std::pair<std::string_view, std::uint64_t>, 4> verdicts = {
+        {{"ACCEPT", delta.accepts}, {"DROP", delta.drops}, {"REJECT", delta.rejects}, {"QUEUE", delta.queues}}};
+    for (const auto& [verdict, packets] : verdicts) {
+      if (packets == 0) continue;
+      context_.metrics()
+          .counter("fffa_ebpf_netfilter_packets_total", "packets at each hook, of all interfaces",
+                   {{"hook", name_of(hook - 1)}, {"verdict", verdict}})
+          .add(packets);
+    }
+  }
+}
+
+}  // namespace fffa::ebpf

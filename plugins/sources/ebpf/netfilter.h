@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT
+// What netfilter made of the flows' packets: the programs at its hooks, and what they report, in words.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "config.h"
+#include "fd.h"
+#include "fffa/context.h"
+#include "fffa/record.h"
+#include "kernel_table.h"
+
+namespace fffa::ebpf {
+
+// One thread. Destruction detaches; a killed process's links vanish with it.
+class Netfilter {
+ public:
+  Netfilter(const NetfilterConfig& config, StageContext& context, KernelTable& table)
+      : config_(config), context_(context), table_(table) {}
+
+  // Attaches to the hooks of this network namespace. Errors as KernelTable::program(); nothing is attached then.
+  Result<void> start();
+  void detach();
+
+  // These interfaces' flows get verdicts: as Ports::attached() says.
+  void watch(std::vector<std::pair<std::uint32_t, std::uint32_t>> interfaces);
+
+  // Adds to a record of one side of an entry what the kernel's numbers mean.
+  void complete(const fffa_drain_record& entry, FlowRecord& record);
+  // Verdicts that belong to no flow, and those of each hook, as metrics.
+  void count();
+
+ private:
+  Result<void> attach_hooks(Program program, bool last);
+  Result<void> attach_freed();
+  Text reason_name(std::uint32_t reason);
+
+  const NetfilterConfig& config_;
+  StageContext& context_;
+  KernelTable& table_;
+  std::vector<Fd> links_;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> watched_;
+  std::unordered_map<std::uint32_t, Text> reasons_;
+};
+
+// The kernel's name of a drop reason, without its prefix ("NETFILTER_DROP"); empty: the kernel does not say.
+std::string drop_reason_name(std::uint32_t reason);
+
+}  // namespace fffa::ebpf
