@@ -62,11 +62,11 @@ FlowRecords RunRecords::of(std::string_view proto, const Tuple& flow, std::strin
   return found == by_flow_.end() ? FlowRecords{} : found->second;
 }
 
-std::uint64_t RunRecords::sum(const char* field, std::string_view direction, std::string_view interface) const {
+std::uint64_t RunRecords::udp_sum(const char* field, std::string_view direction, std::string_view interface) const {
   const std::string end = std::string(" ") + std::string(direction) + " " + std::string(interface);
   std::uint64_t total = 0;
   for (const auto& [key, records] : by_flow_) {
-    if (key.ends_with(end)) total += records.sum(field);
+    if (key.starts_with("UDP ") && key.ends_with(end)) total += records.sum(field);
   }
   return total;
 }

@@ -39,8 +39,8 @@ class RunRecords {
   FlowRecords of(std::string_view proto, const Tuple& flow, std::string_view direction,
                  std::string_view interface) const;
   const std::map<std::string, FlowRecords>& by_flow() const { return by_flow_; }
-  // Over all flows seen on an interface in a direction.
-  std::uint64_t sum(const char* field, std::string_view direction, std::string_view interface) const;
+  // Over all UDP flows seen on an interface in a direction.
+  std::uint64_t udp_sum(const char* field, std::string_view direction, std::string_view interface) const;
 
  private:
   std::map<std::string, FlowRecords> by_flow_;

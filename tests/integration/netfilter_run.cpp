@@ -13,7 +13,8 @@ using nlohmann::json;
 
 std::string pipeline(const NetfilterRun::Options& options, const std::filesystem::path& folder) {
   std::string text = "sources:\n  capture: {type: ebpf, interfaces: " + options.interfaces +
-                     ", hooks: " + options.hooks + ", drain_interval: 200ms, " + options.source;
+                     ", drain_interval: 200ms, " + options.source;
+  if (!options.hooks.empty()) text += "hooks: " + options.hooks + ", ";
   if (!options.netfilter.empty()) text += "netfilter: " + options.netfilter;
   text += "}\naggregators:\n  flows: {type: flow_cache, inputs: [capture], interval: " + options.window +
           ", lateness: 500ms, " + options.cache + "}\nsinks:\n  out: {type: stdout, inputs: [flows], format: json}\n";

@@ -2,6 +2,7 @@
 #include "probes.h"
 
 #include <arpa/inet.h>
+#include <netinet/icmp6.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -164,6 +165,13 @@ void send_icmp(const Netns& from, const std::string& src, const std::string& dst
   const bool six = to.family == AF_INET6;
   const Socket socket(to.family, SOCK_RAW, six ? int{IPPROTO_ICMPV6} : int{IPPROTO_ICMP});
   socket.bind(address(src, 0));
+  // takes no answers: those that nobody read would be dropped with the socket
+  icmp6_filter none{};
+  ICMP6_FILTER_SETBLOCKALL(&none);
+  const std::uint32_t all = ~0U;
+  if (::setsockopt(socket.get(), six ? int{IPPROTO_ICMPV6} : int{SOL_RAW}, six ? ICMP6_FILTER : 1 /* ICMP_FILTER */,
+                   six ? static_cast<const void*>(&none) : &all, six ? sizeof none : sizeof all) != 0)
+    fail("ICMP filter");
   for (std::size_t i = 0; i < count; ++i) {
     std::array<std::uint8_t, 64> packet{};
     packet[0] = type;
