@@ -87,13 +87,13 @@ std::string drop_reason_name(std::uint32_t reason) {
   return {};
 }
 
-Result<void> Netfilter::attach_hooks(Program program, bool last) {
+Result<void> Netfilter::attach_hooks(Program program, bool everywhere) {
+  const bool last = program == Program::hook_end;
   auto loaded = table_.program(program);
   if (!loaded) return loaded.error();
   for (const std::uint32_t family : {NFPROTO_IPV4, NFPROTO_IPV6}) {
     for (std::uint32_t hook = NF_INET_PRE_ROUTING; hook <= NF_INET_POST_ROUTING; ++hook) {
-      // where no packet is queued as a rule, and none is accepted, its end tells nothing but counts
-      if (last && hook == NF_INET_PRE_ROUTING && config_.detail != Detail::all) continue;
+      if (!everywhere && hook != NF_INET_LOCAL_IN && hook != NF_INET_POST_ROUTING) continue;
       auto link = attach_at(*loaded, family, hook, last);
       if (!link) return link.error();
       links_.push_back(std::move(*link));
@@ -112,17 +112,25 @@ Result<void> Netfilter::attach_freed() {
   return {};
 }
 
+// Where a packet is accepted, and where it is freed: that is all that most machines need, and costs least.
 Result<void> Netfilter::start() {
-  const auto attach = [this]() -> Result<void> {
-    if (config_.detail == Detail::all) table_.count_hooks();
-    if (auto done = attach_hooks(Program::hook_begin, false); !done) return done;
+  auto attached = config_.detail == Detail::all ? take_notes() : attach_hooks(Program::hook_end, false);
+  if (attached) attached = attach_freed();
+  if (!attached) detach();
+  return attached;
+}
+
+Result<void> Netfilter::take_notes() {
+  if (config_.detail == Detail::all) table_.count_hooks();
+  std::vector<Fd> before;
+  before.swap(links_);
+  auto attached = attach_hooks(Program::hook_begin, true);
+  if (attached) {
     wait_for_packets_under_way();
-    if (auto done = attach_hooks(Program::hook_end, true); !done) return done;
-    return attach_freed();
-  };
-  auto done = attach();
-  if (!done) detach();
-  return done;
+    table_.take_notes();
+    attached = attach_hooks(Program::hook_end, true);
+  }
+  return attached;
 }
 
 void Netfilter::detach() {

@@ -35,7 +35,8 @@ class Netfilter {
   void count();
 
  private:
-  Result<void> attach_hooks(Program program, bool last);
+  Result<void> attach_hooks(Program program, bool everywhere);
+  Result<void> take_notes();
   Result<void> attach_freed();
   Text reason_name(std::uint32_t reason);
 
