@@ -353,8 +353,9 @@ FFFA_INLINE void fffa_name_leaving(struct fffa_flow_key *key, const struct fffa_
 }
 
 /* `leaving`: its tuple on the interface it leaves by. */
-FFFA_INLINE void fffa_accept_output(struct fffa_note *n, struct fffa_flow_key *leaving)
+FFFA_INLINE void fffa_accept_output(struct fffa_note *n, struct fffa_flow_key *leaving, const struct sk_buff *skb)
 {
+	const __u32 came_in = n->local ? 0 : (__u32)skb->skb_iif;
 	const __u32 hook = n->local ? FFFA_LOCAL_OUT : FFFA_FORWARD;
 	const int translated = !fffa_same_tuple(&n->key, leaving, !n->local);
 	if (!n->local && n->key.ifindex) {
@@ -371,6 +372,7 @@ FFFA_INLINE void fffa_accept_output(struct fffa_note *n, struct fffa_flow_key *l
 	if (!v) return;
 	fffa_count_queued(&v->side[FFFA_EGRESS], n);
 	fffa_count_accept(&v->side[FFFA_EGRESS], n->packets, hook);
+	if (fffa_unlikely(v->side[FFFA_EGRESS].came_in != came_in)) v->side[FFFA_EGRESS].came_in = came_in;
 	if (fffa_unlikely(translated))
 		fffa_set_translation(&v->translation[FFFA_EGRESS], &n->key, n->local ? FFFA_EGRESS : FFFA_INGRESS,
 				     n->local ? 0 : n->key.ifindex);
@@ -389,7 +391,7 @@ FFFA_INLINE void fffa_accept_noted(struct fffa_note *n, const struct sk_buff *sk
 		fffa_accept_input(n, read ? &now : 0);
 	} else {
 		fffa_name_leaving(&now, n, skb, direct);
-		fffa_accept_output(n, &now);
+		fffa_accept_output(n, &now, skb);
 	}
 }
 
@@ -455,7 +457,7 @@ FFFA_INLINE void fffa_accept_unnoted(struct sk_buff *skb, const struct nf_hook_s
 	else if (hook == FFFA_LOCAL_IN)
 		fffa_accept_input(&n, &now);
 	else
-		fffa_accept_output(&n, &now);
+		fffa_accept_output(&n, &now, skb);
 	if (hook == FFFA_POST_ROUTING && n.local && n.known && fffa_is_answer(&n)) fffa_remember_answer(&n);
 }
 
@@ -500,6 +502,7 @@ FFFA_INLINE void fffa_leave_hook(struct sk_buff *skb, const struct nf_hook_state
 		if (!v || !r) return 0; \
 		if (r->queued) __sync_fetch_and_add(&v->side[direction].queues, r->queued); \
 		fffa_count_refusal(&v->side[direction], r); \
+		v->side[direction].came_in = r->came_in; \
 		fffa_count_freed(&v->side[direction], r->packets, r->reason); \
 		if (now && !fffa_same_tuple(key, now, 0)) \
 			fffa_set_translation(&v->translation[direction], now, direction, 0); \
@@ -522,6 +525,7 @@ FFFA_INLINE void fffa_refuse(struct fffa_note *n, const struct sk_buff *skb, __u
 				       .bytes = n->super || n->key.encap ? n->bytes : length,
 				       .hook = hook,
 				       .reason = reason,
+				       .came_in = n->local ? 0 : (__u32)skb->skb_iif,
 				       .queued = fffa_times_queued(n) * n->packets,
 				       .flags = n->flags,
 				       .answered = n->answered};
