@@ -236,8 +236,7 @@ std::vector<Draft> read_stages(const ConfigNode& root, StageTypes& types, Diagno
       }
       Draft draft;
       draft.id = entry.key;
-      draft.path = join_path(
-          name, is_id(entry.key) ? entry.key : shown(ConfigNode{Kind::scalar, entry.key, false, false, {}, {}, {}}));
+      draft.path = join_path(name, is_id(entry.key) ? entry.key : shown_text(entry.key));
       draft.section = section;
       draft.at = entry.key_at;
       StageReader(entry.value, *node, draft, types, diagnostics).read();
