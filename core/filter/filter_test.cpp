@@ -241,6 +241,10 @@ TEST(Filter, IsBounded) {
   EXPECT_FALSE(Filter::parse(std::string(Filter::kLongest, '('), problems));
   EXPECT_FALSE(Filter::parse(std::string(Filter::kLongest + 1, ' '), problems));
   EXPECT_EQ(problems.size(), 3u);
+  std::string wrong = "proto in [x";
+  while (wrong.size() + 4 < Filter::kLongest) wrong += ", x";
+  EXPECT_FALSE(Filter::parse(wrong + "]", problems));
+  EXPECT_EQ(problems.size(), 13u);
   std::string many = "initiator";
   while (many.size() + 14 < Filter::kLongest) many += " and initiator";
   EXPECT_TRUE(Filter::parse(many, problems));

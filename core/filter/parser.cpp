@@ -53,11 +53,16 @@ class Parser {
   std::size_t deepest_;
   std::size_t depth_ = 0;
   bool failed_ = false;
+  std::size_t found_ = 0;  // problems
   std::vector<FilterProblem>& problems_;
 
-  // Says what is wrong, and goes on.
+  // Says what is wrong, and goes on: up to a point, since finding what was meant takes time.
   void problem(const Token& at, std::string message, std::string hint) {
+    constexpr std::size_t kMost = 10;
     problems_.push_back({at.offset, std::move(message), std::move(hint)});
+    if (++found_ < kMost) return;
+    failed_ = true;
+    lexer_.stop();
   }
   // The text is no condition: nothing is looked for behind this.
   void fail(const Token& at, std::string expected, std::string hint) {

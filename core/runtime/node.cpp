@@ -201,8 +201,10 @@ void Node::filter(const Filter& when, BatchRef& batch, const AckPtr& ack) {
 void Node::push(const EdgePtr& edge, BatchRef batch, AckPtr ack) {
   if (edge->when) filter(*edge->when, batch, ack);
   if (edge->on_full == OnFull::drop && edge->full() && !services_->draining) {
-    if (!batch->empty()) lose("edge_full", batch.tally());
-    if (ack) ack->worsen(Outcome::lost);
+    if (!batch->empty()) {
+      lose("edge_full", batch.tally());
+      if (ack) ack->worsen(Outcome::lost);
+    }
     if (batch->watermark != kEndOfInput) return;
     Batch end;  // the end is never dropped
     end.window = batch->window;
