@@ -55,6 +55,7 @@ FffaProcess::FffaProcess(const Netns& netns, std::string_view yaml, Options opti
   if (pid_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (options.without_privileges) drop_privileges();
+    for (const int capability : options.without_capabilities) ::prctl(PR_CAPBSET_DROP, capability);
     ::dup2(out, STDOUT_FILENO);
     ::dup2(log, STDERR_FILENO);
     ::execl(path.c_str(), path.c_str(), "run", pipeline.c_str(), nullptr);

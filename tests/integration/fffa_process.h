@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "netns.h"
 
@@ -17,6 +18,7 @@ class FffaProcess {
   struct Options {
     bool without_privileges = false;  // without CAP_BPF, CAP_NET_ADMIN and CAP_SYS_ADMIN
     int stdout_fd = -1;               // in place of a file; closed in this process once started
+    std::vector<int> without_capabilities{};
   };
   // Runs `fffa run` on this pipeline.
   FffaProcess(const Netns& netns, std::string_view yaml) : FffaProcess(netns, yaml, Options{}) {}
@@ -29,6 +31,7 @@ class FffaProcess {
   // Waits until its log (standard error) contains `part`; false after 30 s, or when it has ended without.
   bool logged(std::string_view part);
   void signal(int number) const;
+  pid_t pid() const { return pid_; }
   // Waits until it has ended: the exit code, or minus the signal; -1000 after 30 s.
   int wait();
   std::string out() const;

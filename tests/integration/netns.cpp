@@ -7,6 +7,7 @@
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -33,13 +34,15 @@ std::vector<std::string> split(const std::string& words) {
   return out;
 }
 
-int spawn_and_wait(const std::vector<std::string>& command) {
+// With standard output going to `out` if there is one.
+int spawn_and_wait(const std::vector<std::string>& command, int out = -1) {
   std::vector<char*> arguments;
   for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   const pid_t child = ::fork();
   if (child < 0) fail("fork");
   if (child == 0) {
+    if (out >= 0) ::dup2(out, STDOUT_FILENO);
     ::execvp(arguments[0], arguments.data());
     ::_exit(127);
   }
@@ -65,11 +68,28 @@ bool try_run(const std::vector<std::string>& command) {
   return spawn_and_wait(command) == 0;
 }
 
-void run(const std::vector<std::string>& command) {
-  if (try_run(command)) return;
+namespace {
+[[noreturn]] void refuse(const std::vector<std::string>& command) {
   std::string text;
   for (const auto& word : command) text += word + " ";
   throw std::runtime_error("failed: " + text + "(these tests need root and iproute2)");
+}
+}  // namespace
+
+void run(const std::vector<std::string>& command) {
+  if (!try_run(command)) refuse(command);
+}
+
+std::string output_of(const std::vector<std::string>& command) {
+  // a file in memory: the command never waits for somebody who reads
+  const int fd = ::memfd_create("output", MFD_CLOEXEC);
+  if (fd < 0) fail("memfd_create");
+  const int code = spawn_and_wait(command, fd);
+  std::string text(static_cast<std::size_t>(::lseek(fd, 0, SEEK_END)), '\0');
+  const ssize_t got = ::pread(fd, text.data(), text.size(), 0);
+  ::close(fd);
+  if (code != 0 || got != static_cast<ssize_t>(text.size())) refuse(command);
+  return text;
 }
 
 Netns::Netns(const std::string& name) : name_(unique(name)) {

@@ -13,6 +13,8 @@ namespace fffa::integration {
 void run(const std::vector<std::string>& command);
 // Likewise, but a failure is the answer.
 bool try_run(const std::vector<std::string>& command);
+// What a command printed; throws if it fails.
+std::string output_of(const std::vector<std::string>& command);
 
 // A named namespace, removed with the object. Names are unique to the process.
 class Netns {
