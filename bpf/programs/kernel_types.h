@@ -32,6 +32,8 @@ struct sock {
 struct sk_buff {
 	struct net_device *dev;
 	struct sock *sk;
+	unsigned long _skb_refdst;
+	unsigned long _nfct;
 	unsigned int len;
 	unsigned int data_len;
 	int skb_iif;
@@ -44,6 +46,26 @@ struct sk_buff {
 struct skb_shared_info {
 	unsigned short gso_size;
 	unsigned short gso_segs;
+};
+struct dst_entry {
+	struct net_device *dev;
+	unsigned short flags;
+};
+struct rtable {
+	struct dst_entry dst;
+	unsigned int rt_flags;
+	__u8 rt_is_input;
+};
+struct rt6_info {
+	struct dst_entry dst;
+	__u32 rt6i_flags;
+};
+struct nf_conntrack_tuple_hash {
+	int unused;
+};
+struct nf_conn {
+	struct nf_conntrack_tuple_hash tuplehash[2];
+	unsigned long status;
 };
 struct nf_hook_state {
 	__u8 hook;

@@ -144,7 +144,8 @@ FFFA_INLINE int fffa_known_flow(const struct fffa_flow_key *key)
 FFFA_INLINE struct fffa_verdicts *fffa_verdicts_of(struct fffa_flow_key *key, __u32 packets, const int direction)
 {
 	int known = fffa_known_flow(key);
-	if (fffa_unlikely(known < 0)) known = fffa_verdict_insert(key, direction);
+	/* what comes in was counted before, and has its flow; what leaves, or never does, may be the first to be seen */
+	if (fffa_unlikely(known < 0) && direction == FFFA_EGRESS) known = fffa_verdict_insert(key, direction);
 	if (fffa_unlikely(known < 0)) {
 		fffa_count_unattributed(FFFA_NO_ROOM, packets);
 		return 0;
@@ -193,19 +194,20 @@ FFFA_INLINE void fffa_set_translation(struct fffa_translation *t, const struct f
 
 /* ---- reading a packet into its note ---- */
 
-/* For the netfilter programs alone: gathers headers from wherever they are. */
+/* Copies the headers; from wherever they are, if the kernel lets us. */
 FFFA_INLINE __u32 fffa_gather(struct fffa_scratch *s, struct sk_buff *skb, const __u8 *ip, const int direct)
 {
-	__u32 length = direct ? skb->len : fffa_linear(skb, ip);
+	const int everywhere = direct & FFFA_BY_DYNPTR;
+	__u32 length = everywhere ? skb->len : fffa_linear(skb, ip);
 	if (length > FFFA_SCRATCH_BYTES) length = FFFA_SCRATCH_BYTES;
-	if (!direct) return bpf_probe_read_kernel(s->data, length, ip) ? 0 : length;
+	if (!everywhere) return bpf_probe_read_kernel(s->data, length, ip) ? 0 : length;
 	struct bpf_dynptr dynptr;
 	if (bpf_dynptr_from_skb(skb, 0, &dynptr)) return 0;
 	return bpf_dynptr_read(s->data, length, &dynptr, 0, 0) ? 0 : length;
 }
 
-FFFA_INLINE int fffa_fill_slowly(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex, const int direction,
-				 const int direct)
+FFFA_NOINLINE int fffa_fill_slowly(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex, const int direction,
+				   const int direct)
 {
 	const struct fffa_gso gso = fffa_read_gso(skb, direct);
 	struct fffa_scratch *s = fffa_take_scratch();
@@ -240,6 +242,7 @@ FFFA_INLINE void fffa_fill(struct fffa_note *n, struct sk_buff *skb, __u32 ifind
 		n->known = 1;
 	} else {
 		n->known = (__u8)fffa_fill_slowly(n, skb, ifindex, direction, direct);
+		if (!n->known) __builtin_memset(&n->key, 0, sizeof n->key);
 	}
 }
 
@@ -302,28 +305,37 @@ FFFA_INLINE struct fffa_hook_counters *fffa_counted_hook(__u32 hook)
 	return fffa_unlikely(count_hooks) ? bpf_map_lookup_elem(&hook_counters, &hook) : 0;
 }
 
-FFFA_INLINE void fffa_count_queued(struct fffa_verdict_side *v, const struct fffa_note *n)
+FFFA_INLINE __u32 fffa_times_queued(const struct fffa_note *n)
 {
-	if (fffa_likely(!n->queued)) return;
-	__u32 times = 0;
-	FFFA_NO_UNROLL
-	for (int hook = 1; hook <= FFFA_POST_ROUTING; hook++) times += n->queued >> hook & 1;
-	__sync_fetch_and_add(&v->queues, times * n->packets);
+	const __u32 q = n->queued;
+	return (q >> 1 & 1) + (q >> 2 & 1) + (q >> 3 & 1) + (q >> 4 & 1) + (q >> 5 & 1);
 }
 
-FFFA_INLINE void fffa_accept_input(struct fffa_note *n, const struct sk_buff *skb, const int direct)
+FFFA_INLINE void fffa_count_queued(struct fffa_verdict_side *v, const struct fffa_note *n)
 {
-	struct fffa_flow_key now;
-	struct fffa_measure m = {0};
-	const __u8 *ip = fffa_network_header(skb);
+	if (fffa_unlikely(n->queued)) __sync_fetch_and_add(&v->queues, fffa_times_queued(n) * n->packets);
+}
+
+/* `now`: the packet's present tuple, if it could be read. */
+FFFA_INLINE void fffa_accept_input(struct fffa_note *n, const struct fffa_flow_key *now)
+{
 	if (!n->key.ifindex) return;
 	struct fffa_verdicts *v = fffa_verdicts_of(&n->key, n->packets, FFFA_INGRESS);
 	if (!v) return;
 	fffa_count_queued(&v->side[FFFA_INGRESS], n);
 	fffa_count_accept(&v->side[FFFA_INGRESS], n->packets, FFFA_LOCAL_IN);
-	if (!n->key.encap && fffa_read_quickly(ip, fffa_linear(skb, ip), &now, &m, 0, FFFA_INGRESS, direct) &&
-	    fffa_unlikely(!fffa_same_tuple(&n->key, &now, 0)))
-		fffa_set_translation(&v->translation[FFFA_INGRESS], &now, FFFA_INGRESS, 0);
+	if (now && fffa_unlikely(!fffa_same_tuple(&n->key, now, 0)))
+		fffa_set_translation(&v->translation[FFFA_INGRESS], now, FFFA_INGRESS, 0);
+}
+
+FFFA_INLINE void fffa_flip(struct fffa_flow_key *key, const struct fffa_flow_key *from, __u32 ifindex)
+{
+	*key = *from;
+	key->ifindex = ifindex;
+	key->remote_addr = from->local_addr;
+	key->local_addr = from->remote_addr;
+	key->remote_port = from->local_port;
+	key->local_port = from->remote_port;
 }
 
 /* What a packet that leaves is called on the interface it leaves by. */
@@ -337,43 +349,126 @@ FFFA_INLINE void fffa_name_leaving(struct fffa_flow_key *key, const struct fffa_
 		return;
 	*key = n->key;
 	key->ifindex = n->out;
-	if (n->local) return;
-	key->remote_addr = n->key.local_addr;
-	key->local_addr = n->key.remote_addr;
-	key->remote_port = n->key.local_port;
-	key->local_port = n->key.remote_port;
+	if (!n->local) fffa_flip(key, &n->key, n->out);
 }
 
-FFFA_INLINE void fffa_accept_output(struct fffa_note *n, const struct sk_buff *skb, const int direct)
+/* `leaving`: its tuple on the interface it leaves by. */
+FFFA_INLINE void fffa_accept_output(struct fffa_note *n, struct fffa_flow_key *leaving, const struct sk_buff *skb)
 {
-	struct fffa_flow_key leaving;
+	const __u32 came_in = n->local ? 0 : (__u32)skb->skb_iif;
 	const __u32 hook = n->local ? FFFA_LOCAL_OUT : FFFA_FORWARD;
-	fffa_name_leaving(&leaving, n, skb, direct);
-	const int translated =
-		n->local ? !fffa_same_tuple(&n->key, &leaving, 0) : !fffa_same_tuple(&n->key, &leaving, 1);
+	const int translated = !fffa_same_tuple(&n->key, leaving, !n->local);
 	if (!n->local && n->key.ifindex) {
 		struct fffa_verdicts *v = fffa_verdicts_of(&n->key, n->packets, FFFA_INGRESS);
 		if (v) {
 			fffa_count_queued(&v->side[FFFA_INGRESS], n);
 			fffa_count_accept(&v->side[FFFA_INGRESS], n->packets, hook);
 			if (fffa_unlikely(translated))
-				fffa_set_translation(&v->translation[FFFA_INGRESS], &leaving, FFFA_EGRESS, n->out);
+				fffa_set_translation(&v->translation[FFFA_INGRESS], leaving, FFFA_EGRESS, n->out);
 		}
 	}
 	if (!n->out) return;
-	struct fffa_verdicts *v = fffa_verdicts_of(&leaving, n->packets, FFFA_EGRESS);
+	struct fffa_verdicts *v = fffa_verdicts_of(leaving, n->packets, FFFA_EGRESS);
 	if (!v) return;
 	fffa_count_queued(&v->side[FFFA_EGRESS], n);
 	fffa_count_accept(&v->side[FFFA_EGRESS], n->packets, hook);
+	if (fffa_unlikely(v->side[FFFA_EGRESS].came_in != came_in)) v->side[FFFA_EGRESS].came_in = came_in;
 	if (fffa_unlikely(translated))
 		fffa_set_translation(&v->translation[FFFA_EGRESS], &n->key, n->local ? FFFA_EGRESS : FFFA_INGRESS,
 				     n->local ? 0 : n->key.ifindex);
 }
 
+FFFA_INLINE void fffa_accept_noted(struct fffa_note *n, const struct sk_buff *skb, __u32 hook, const int direct)
+{
+	struct fffa_flow_key now;
+	struct fffa_measure m = {0};
+	const __u8 *ip = fffa_network_header(skb);
+	if (!n->known) {
+		fffa_count_unattributed(FFFA_NOT_PARSED, 1);
+	} else if (hook == FFFA_LOCAL_IN) {
+		const int read = !n->key.encap &&
+				 fffa_read_quickly(ip, fffa_linear(skb, ip), &now, &m, 0, FFFA_INGRESS, direct);
+		fffa_accept_input(n, read ? &now : 0);
+	} else {
+		fffa_name_leaving(&now, n, skb, direct);
+		fffa_accept_output(n, &now, skb);
+	}
+}
+
+/* ---- without notes ---- */
+
+/* By CPU. */
+struct fffa_sent_answer sent_answers[FFFA_CPUS];
+enum { FFFA_ANSWER_NS = 1000000 };
+
+FFFA_INLINE void fffa_remember_answer(const struct fffa_note *n)
+{
+	struct fffa_sent_answer *sent = &sent_answers[bpf_get_smp_processor_id() % FFFA_CPUS];
+	sent->time_ns = fffa_now();
+	sent->to = n->key.remote_addr;
+}
+
+FFFA_INLINE int fffa_was_answered(const struct fffa_note *n)
+{
+	struct fffa_sent_answer *sent = &sent_answers[bpf_get_smp_processor_id() % FFFA_CPUS];
+	const union fffa_addr *src = n->local ? &n->key.local_addr : &n->key.remote_addr;
+	if (!sent->time_ns || fffa_now() - sent->time_ns > FFFA_ANSWER_NS ||
+	    sent->to.words[0] != src->words[0] || sent->to.words[1] != src->words[1])
+		return 0;
+	sent->time_ns = 0; /* one answer, one packet */
+	return 1;
+}
+
+/* Fills a note for this one call. `n->key` becomes the tuple as it came in or was sent. */
+FFFA_INLINE void fffa_note_input(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex, struct fffa_flow_key *now,
+				 const int direct)
+{
+	fffa_fill(n, skb, fffa_monitored_as(ifindex, FFFA_INGRESS), FFFA_INGRESS, direct);
+	*now = n->key;
+	if (n->known && !n->key.encap) fffa_untranslate(skb, &n->key, 0, FFFA_INGRESS, direct);
+}
+
+FFFA_INLINE void fffa_note_output(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex, struct fffa_flow_key *leaving,
+				  const int direct)
+{
+	const __u32 in = (__u32)skb->skb_iif;
+	fffa_fill(n, skb, fffa_monitored_as(ifindex, FFFA_EGRESS), FFFA_EGRESS, direct);
+	*leaving = n->key;
+	n->out = n->key.ifindex;
+	n->local = !in;
+	if (in) fffa_flip(&n->key, leaving, fffa_monitored_as(in, FFFA_INGRESS));
+	if (!n->known || n->key.encap) return;
+	if (in)
+		fffa_untranslate(skb, &n->key, 0, FFFA_INGRESS, direct);
+	else
+		fffa_untranslate(skb, &n->key, 0, FFFA_EGRESS, direct);
+}
+
+FFFA_INLINE void fffa_accept_unnoted(struct sk_buff *skb, const struct nf_hook_state *state, __u32 hook, const int direct)
+{
+	struct fffa_note n;
+	struct fffa_flow_key now;
+	if (hook == FFFA_LOCAL_IN)
+		fffa_note_input(&n, skb, state->in ? (__u32)state->in->ifindex : 0, &now, direct);
+	else
+		fffa_note_output(&n, skb, state->out ? (__u32)state->out->ifindex : 0, &now, direct);
+	if (fffa_unlikely(!n.known))
+		fffa_count_unattributed(FFFA_NOT_PARSED, 1);
+	else if (hook == FFFA_LOCAL_IN)
+		fffa_accept_input(&n, &now);
+	else
+		fffa_accept_output(&n, &now, skb);
+	if (hook == FFFA_POST_ROUTING && n.local && n.known && fffa_is_answer(&n)) fffa_remember_answer(&n);
+}
+
 FFFA_INLINE void fffa_leave_hook(struct sk_buff *skb, const struct nf_hook_state *state, __u32 hook, const int direct)
 {
-	struct fffa_noted at = fffa_find_note(skb);
 	int queued = 1;
+	if (!take_notes) {
+		if (hook == FFFA_LOCAL_IN || hook == FFFA_POST_ROUTING) fffa_accept_unnoted(skb, state, hook, direct);
+		return;
+	}
+	struct fffa_noted at = fffa_find_note(skb);
 	if (fffa_unlikely(!at.note)) { /* made inside the hook: one of the packets that a queued super-packet was cut into */
 		fffa_enter_hook(skb, state, hook, direct);
 		at = fffa_find_note(skb);
@@ -392,29 +487,29 @@ FFFA_INLINE void fffa_leave_hook(struct sk_buff *skb, const struct nf_hook_state
 		fffa_set_stage(at, FFFA_BETWEEN_HOOKS);
 		return;
 	}
-	if (fffa_unlikely(!n->known)) {
-		fffa_count_unattributed(FFFA_NOT_PARSED, 1);
-	} else if (hook == FFFA_LOCAL_IN) {
-		fffa_accept_input(n, skb, direct);
-	} else {
-		fffa_accept_output(n, skb, direct);
-	}
+	fffa_accept_noted(n, skb, hook, direct);
 	fffa_forget_note(at);
 }
 
 /* ---- freed packets ---- */
 
-FFFA_INLINE void fffa_refuse_in(struct fffa_flow_key *key, const struct fffa_note *n, struct fffa_refusal *r, __u32 reason,
-				const struct fffa_flow_key *now, const int direction)
-{
-	struct fffa_verdicts *v = fffa_verdicts_of(key, n->packets, direction);
-	if (!v) return;
-	fffa_count_queued(&v->side[direction], n);
-	fffa_count_refusal(&v->side[direction], r);
-	fffa_count_freed(&v->side[direction], n->packets, reason);
-	if (now && fffa_unlikely(!fffa_same_tuple(key, now, 0)))
-		fffa_set_translation(&v->translation[direction], now, direction, 0);
-}
+#define FFFA_REFUSE_IN(name, direction) \
+	/* `now`: its present tuple. */ \
+	__attribute__((noinline)) int fffa_refuse_##name(struct fffa_flow_key *key, struct fffa_refusal *r, \
+							 struct fffa_flow_key *now) \
+	{ \
+		struct fffa_verdicts *v = key ? fffa_verdicts_of(key, r ? r->packets : 0, direction) : 0; \
+		if (!v || !r) return 0; \
+		if (r->queued) __sync_fetch_and_add(&v->side[direction].queues, r->queued); \
+		fffa_count_refusal(&v->side[direction], r); \
+		v->side[direction].came_in = r->came_in; \
+		fffa_count_freed(&v->side[direction], r->packets, r->reason); \
+		if (now && !fffa_same_tuple(key, now, 0)) \
+			fffa_set_translation(&v->translation[direction], now, direction, 0); \
+		return 0; \
+	}
+FFFA_REFUSE_IN(ingress, FFFA_INGRESS)
+FFFA_REFUSE_IN(egress, FFFA_EGRESS)
 
 /* A packet that netfilter refused. */
 FFFA_INLINE void fffa_refuse(struct fffa_note *n, const struct sk_buff *skb, __u32 reason, const int direct)
@@ -429,6 +524,9 @@ FFFA_INLINE void fffa_refuse(struct fffa_note *n, const struct sk_buff *skb, __u
 				       .packets = n->packets,
 				       .bytes = n->super || n->key.encap ? n->bytes : length,
 				       .hook = hook,
+				       .reason = reason,
+				       .came_in = n->local ? 0 : (__u32)skb->skb_iif,
+				       .queued = fffa_times_queued(n) * n->packets,
 				       .flags = n->flags,
 				       .answered = n->answered};
 	struct fffa_hook_counters *counters = fffa_counted_hook(hook);
@@ -442,26 +540,88 @@ FFFA_INLINE void fffa_refuse(struct fffa_note *n, const struct sk_buff *skb, __u
 		return;
 	}
 	if (!n->local) {
+		now = n->key;
 		const int read = !n->key.encap &&
 				 fffa_read_quickly(ip, fffa_linear(skb, ip), &now, &m, 0, FFFA_INGRESS, direct);
-		if (n->key.ifindex)
-			fffa_refuse_in(&n->key, n, &refusal, reason, read ? &now : 0, FFFA_INGRESS);
+		/* what would have become of it, if there was a connection already */
+		if (read && hook != FFFA_PRE_ROUTING) fffa_untranslate(skb, &now, 1, FFFA_INGRESS, direct);
+		if (n->key.ifindex) fffa_refuse_ingress(&n->key, &refusal, &now);
 		if (hook != FFFA_POST_ROUTING || !n->out) return;
+	} else {
+		n->out = n->out ? n->out : n->key.ifindex;
 	}
-	const __u32 out = hook == FFFA_POST_ROUTING ? n->out : n->key.ifindex;
-	if (!out) return;
-	n->out = out;
+	if (!n->out) return;
 	fffa_name_leaving(&now, n, skb, direct);
-	fffa_refuse_in(&now, n, &refusal, reason, n->local ? &n->key : 0, FFFA_EGRESS);
+	if (!n->key.encap) fffa_untranslate(skb, &now, 1, FFFA_EGRESS, direct);
+	fffa_refuse_egress(&now, &refusal, n->local ? &n->key : &now);
 }
 
-FFFA_INLINE const struct net *fffa_netns_of(const struct sk_buff *skb, const struct sock *receiver)
+/* ---- where a packet was refused, if it was not noted ---- */
+
+enum {
+	FFFA_DST_NOREF = 1,	     /* in skb->_skb_refdst */
+	FFFA_DST_METADATA = 0x0080,  /* of a tunnel: no route */
+	FFFA_RT_LOCAL = 0x80000000,  /* RTCF_LOCAL, RTF_LOCAL */
+	FFFA_RT_ANYCAST = 0x00100000 /* RTF_ANYCAST */
+};
+
+/* By its route: it has none before it was routed, and which way it goes afterwards. */
+FFFA_INLINE __u32 fffa_hook_by_route(const struct sk_buff *skb, const int direct)
+{
+	__u32 flags, input, first = 0;
+	const unsigned long refdst = skb->_skb_refdst & ~(unsigned long)FFFA_DST_NOREF;
+	const __u32 came_in = (__u32)skb->skb_iif, at = skb->dev ? (__u32)skb->dev->ifindex : 0;
+	if (!(direct & FFFA_PLAIN_LOADS) || !refdst) return FFFA_PRE_ROUTING;
+	const struct rtable *route = fffa_kernel_cast(refdst, struct rtable);
+	if (route->dst.flags & FFFA_DST_METADATA) return FFFA_PRE_ROUTING;
+	if (skb->protocol == __builtin_bswap16(FFFA_ETH_IPV4)) {
+		flags = route->rt_flags;
+		input = route->rt_is_input;
+	} else {
+		flags = fffa_kernel_cast(refdst, struct rt6_info)->rt6i_flags;
+		input = came_in != 0;
+		fffa_read_words(&first, fffa_network_header(skb) + 24, 1, direct);
+		if ((__u8)first == 0xff || flags & FFFA_RT_ANYCAST) flags |= FFFA_RT_LOCAL;
+	}
+	if (came_in && flags & FFFA_RT_LOCAL) return FFFA_LOCAL_IN;
+	if (input) return at == came_in ? FFFA_FORWARD : FFFA_POST_ROUTING;
+	return at ? FFFA_POST_ROUTING : FFFA_LOCAL_OUT;
+}
+
+/* The interface that its route leads to. */
+FFFA_INLINE __u32 fffa_routed_to(const struct sk_buff *skb, const int direct)
+{
+	const unsigned long refdst = skb->_skb_refdst & ~(unsigned long)FFFA_DST_NOREF;
+	if (!(direct & FFFA_PLAIN_LOADS) || !refdst) return 0;
+	const struct net_device *dev = fffa_kernel_cast(refdst, struct rtable)->dst.dev;
+	return dev ? (__u32)dev->ifindex : 0;
+}
+
+FFFA_INLINE void fffa_refuse_unnoted(struct sk_buff *skb, __u32 reason, const int direct)
+{
+	struct fffa_note n;
+	struct fffa_flow_key now;
+	const __u32 hook = fffa_hook_by_route(skb, direct);
+	if (hook == FFFA_LOCAL_OUT || hook == FFFA_POST_ROUTING)
+		fffa_note_output(&n, skb, fffa_routed_to(skb, direct), &now, direct);
+	else
+		fffa_note_input(&n, skb, (__u32)skb->skb_iif, &now, direct);
+	n.hook = (__u8)hook;
+	n.answered = (__u8)fffa_was_answered(&n);
+	fffa_refuse(&n, skb, reason, direct);
+}
+
+FFFA_INLINE const struct net *fffa_netns_of(const struct sk_buff *skb, const struct sock *receiver, const int direct)
 {
 	const struct net_device *dev = skb->dev;
 	if (dev) return dev->nd_net.net;
 	if (receiver) return receiver->__sk_common.skc_net.net;
 	const struct sock *sk = skb->sk;
-	return sk ? sk->__sk_common.skc_net.net : 0;
+	if (sk) return sk->__sk_common.skc_net.net;
+	const unsigned long refdst = skb->_skb_refdst & ~(unsigned long)FFFA_DST_NOREF;
+	if (!(direct & FFFA_PLAIN_LOADS) || !refdst) return 0;
+	const struct net_device *out = fffa_kernel_cast(refdst, struct rtable)->dst.dev;
+	return out ? out->nd_net.net : 0;
 }
 
 /* A packet that is not on its way through a hook: it counts in the flow that its headers name, if there is one. */
@@ -491,7 +651,7 @@ FFFA_INLINE void fffa_count_free(const struct sk_buff *skb, const struct net *ne
 FFFA_INLINE void fffa_on_free(struct sk_buff *skb, __u32 reason, const struct sock *receiver, const int direct)
 {
 	const struct fffa_noted at = fffa_find_note(skb);
-	const struct net *net = fffa_netns_of(skb, receiver);
+	const struct net *net = fffa_netns_of(skb, receiver, direct);
 	struct fffa_note *n = at.note;
 	if (n && net && fffa_address(net) != n->netns) { /* of another namespace: this address was used again */
 		fffa_forget_note(at);
@@ -499,7 +659,12 @@ FFFA_INLINE void fffa_on_free(struct sk_buff *skb, __u32 reason, const struct so
 	}
 	if (skb->protocol != __builtin_bswap16(FFFA_ETH_IPV4) && skb->protocol != __builtin_bswap16(FFFA_ETH_IPV6)) return;
 	if (!n) {
-		fffa_count_free(skb, net, reason, direct);
+		const int refused = reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP);
+		/* at its IP header: else it is no hook of the IP layer that has it */
+		if (refused && !take_notes && net && net->ns.inum == our_netns && skb->data == fffa_network_header(skb))
+			fffa_refuse_unnoted(skb, reason, direct);
+		else
+			fffa_count_free(skb, net, reason, direct);
 		return;
 	}
 	const int inside = (FFFA_READ_ONCE(*at.word) & FFFA_STAGE_MASK) == FFFA_IN_HOOK;
@@ -524,28 +689,29 @@ FFFA_INLINE void fffa_on_free(struct sk_buff *skb, __u32 reason, const struct so
 SEC("?netfilter")
 int fffa_hook_begin(struct bpf_nf_ctx *ctx)
 {
-	fffa_enter_hook(ctx->skb, ctx->state, ctx->state->hook + 1u, 1);
+	fffa_enter_hook(ctx->skb, ctx->state, ctx->state->hook + 1u, FFFA_PLAIN_LOADS | FFFA_BY_DYNPTR);
 	return 1; /* NF_ACCEPT */
 }
 
 SEC("?netfilter")
 int fffa_hook_end(struct bpf_nf_ctx *ctx)
 {
-	fffa_leave_hook(ctx->skb, ctx->state, ctx->state->hook + 1u, 1);
+	fffa_leave_hook(ctx->skb, ctx->state, ctx->state->hook + 1u, FFFA_PLAIN_LOADS | FFFA_BY_DYNPTR);
 	return 1;
 }
 
 SEC("?tp_btf/kfree_skb")
 int fffa_freed(__u64 *ctx) /* skb, location, reason */
 {
-	fffa_on_free((struct sk_buff *)ctx[0], (__u32)ctx[2], 0, 1);
+	fffa_on_free((struct sk_buff *)ctx[0], (__u32)ctx[2], 0, FFFA_PLAIN_LOADS);
 	return 0;
 }
 
 SEC("?tp_btf/kfree_skb")
 int fffa_freed_for(__u64 *ctx) /* and the receiving socket: kernel 6.11 */
 {
-	fffa_on_free((struct sk_buff *)ctx[0], (__u32)ctx[2], (const struct sock *)ctx[3], 1);
+	fffa_on_free((struct sk_buff *)ctx[0], (__u32)ctx[2], (const struct sock *)ctx[3],
+		     FFFA_PLAIN_LOADS);
 	return 0;
 }
 

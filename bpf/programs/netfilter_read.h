@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* The tuple of a packet that is on its way through the kernel. `direct`: kernel memory is read by plain loads
- * (bpf_rdonly_cast, kernel 6.2 and newer), else by a helper. */
+/* The tuple of a packet that is on its way through the kernel. */
 #ifndef FFFA_PROGRAMS_NETFILTER_READ_H
 #define FFFA_PROGRAMS_NETFILTER_READ_H
 
@@ -13,6 +12,10 @@
 #include <linux/tcp.h>
 
 enum { FFFA_PF_IPV4 = 2, FFFA_PF_IPV6 = 10 };
+
+/* How kernel memory is read (`direct`): by plain loads (bpf_rdonly_cast, kernel 6.2), else by a helper; and what of a
+ * packet is not in its linear part by a dynptr (netfilter programs, kernel 6.4), else not at all. */
+enum { FFFA_BY_HELPER = 0, FFFA_PLAIN_LOADS = 1, FFFA_BY_DYNPTR = 2 };
 
 #define fffa_kernel_cast(address, type) ((const type *)bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)))
 
@@ -47,7 +50,7 @@ FFFA_INLINE void fffa_set_tuple(struct fffa_flow_key *key, const union fffa_addr
 
 FFFA_INLINE void fffa_read_words(__u32 *to, const __u8 *from, const int words, const int direct)
 {
-	if (!direct) {
+	if (!(direct & FFFA_PLAIN_LOADS)) {
 		bpf_probe_read_kernel(to, (__u32)words * 4, from);
 		return;
 	}
@@ -133,7 +136,7 @@ FFFA_INLINE struct fffa_gso fffa_read_gso(const struct sk_buff *skb, const int d
 {
 	struct fffa_gso gso = {0, 0};
 	const __u8 *shared = skb->head + skb->end;
-	if (direct) {
+	if (direct & FFFA_PLAIN_LOADS) {
 		const struct skb_shared_info *info = fffa_kernel_cast(shared, struct skb_shared_info);
 		gso.size = info->gso_size;
 		gso.segments = info->gso_segs;
@@ -158,6 +161,49 @@ FFFA_INLINE void fffa_spread(struct fffa_note *n, const struct fffa_measure *m, 
 	n->packets = packets;
 	n->bytes = m->bytes + (packets - 1) * m->headers;
 	n->flags = m->flags;
+}
+
+/* ---- translations ---- */
+
+enum {
+	FFFA_CT_MASK = 7,      /* skb->_nfct: the connection's address, and in its low bits enum ip_conntrack_info */
+	FFFA_CT_REPLY = 3,     /* from here on: of a reply */
+	FFFA_CT_NAT = 0x30,    /* IPS_NAT_MASK */
+	FFFA_CT_TUPLE_AT = 16, /* in struct nf_conntrack_tuple_hash, behind its list node */
+	FFFA_CT_HASH_SIZE = 56,
+	FFFA_CT_TUPLE_WORDS = 10, /* source: 16 bytes of address, port, family; destination: likewise, with the protocol */
+};
+
+/* Where conntrack has translated this packet's connection: its tuple before (`leaving` 0) or behind all translations,
+ * into `key`, which holds the packet's present one. Ports of ICMP are not translated: only ids are. */
+FFFA_INLINE int fffa_untranslate(const struct sk_buff *skb, struct fffa_flow_key *key, const int leaving,
+				 const int direction, const int direct)
+{
+	__u32 status = 0, t[FFFA_CT_TUPLE_WORDS];
+	union fffa_addr src, dst;
+	if (!bpf_core_type_exists(struct nf_conn)) return 0;
+	const unsigned long nfct = skb->_nfct;
+	const __u8 *ct = (const __u8 *)(nfct & ~(unsigned long)FFFA_CT_MASK);
+	if (fffa_likely(!ct)) return 0;
+	fffa_read_words(&status, ct + bpf_core_field_offset(struct nf_conn, status), 1, direct);
+	if (fffa_likely(!(status & FFFA_CT_NAT))) return 0;
+	const int reply = (nfct & FFFA_CT_MASK) >= FFFA_CT_REPLY;
+	const __u32 at = reply != leaving ? FFFA_CT_HASH_SIZE : 0; /* leaving: the inverse of the other direction's */
+	fffa_read_words(t, ct + bpf_core_field_offset(struct nf_conn, tuplehash) + at + FFFA_CT_TUPLE_AT,
+			FFFA_CT_TUPLE_WORDS, direct);
+	if ((__u8)(t[9] >> 16) != key->proto) return 0; /* an ICMP error about it */
+	src.words[0] = t[0] | (__u64)t[1] << 32;
+	src.words[1] = t[2] | (__u64)t[3] << 32;
+	dst.words[0] = t[5] | (__u64)t[6] << 32;
+	dst.words[1] = t[7] | (__u64)t[8] << 32;
+	const int remote_is_src = (direction == FFFA_INGRESS) != leaving;
+	key->remote_addr = remote_is_src ? src : dst;
+	key->local_addr = remote_is_src ? dst : src;
+	if (key->proto == FFFA_PROTO_ICMP || key->proto == FFFA_PROTO_ICMPV6) return 1;
+	const __u16 from = __builtin_bswap16((__u16)t[4]), to = __builtin_bswap16((__u16)t[9]);
+	key->remote_port = remote_is_src ? from : to;
+	key->local_port = remote_is_src ? to : from;
+	return 1;
 }
 
 /* ---- packets that are not as almost all are: by the flow programs' parser, over a copy ---- */

@@ -92,7 +92,9 @@ class Substitution {
     }
     total_ += out.size();
     if (total_ > kTotalLimit) return error(node, path, "more than 16 MiB of substituted text", "");
-    if (good) node.value = std::move(out);
+    if (!good) return;
+    node.verbatim = node.verbatim && node.value == out;
+    node.value = std::move(out);
   }
 
   // What stands between the braces, if `text` begins with something that is to be substituted.

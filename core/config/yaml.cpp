@@ -28,8 +28,8 @@ struct Stop {
 // of two equal keys.
 class Builder final : public YAML::EventHandler {
  public:
-  Builder(const YamlOrigin& origin, Diagnostics& diagnostics, const YamlLimits& limits)
-      : origin_(origin), diagnostics_(diagnostics), limits_(limits) {}
+  Builder(std::string_view text, const YamlOrigin& origin, Diagnostics& diagnostics, const YamlLimits& limits)
+      : source_(text), origin_(origin), diagnostics_(diagnostics), limits_(limits) {}
 
   std::optional<ConfigNode> take() && { return std::move(root_); }
   // Where the last quoted scalar, or what stands before it (its anchor), begins.
@@ -81,6 +81,7 @@ class Builder final : public YAML::EventHandler {
     std::size_t text = 0;
   };
 
+  std::string_view source_;
   const YamlOrigin& origin_;
   Diagnostics& diagnostics_;
   const YamlLimits& limits_;
@@ -99,6 +100,7 @@ class Builder final : public YAML::EventHandler {
     return {origin_.file, origin_.line + line, line == 0 ? origin_.column + column : column + 1};
   }
   std::string path() const;
+  ConfigNode scalar(const YAML::Mark& mark, const std::string& value, bool quoted) const;
   void count(std::size_t nodes, std::size_t text, const Location& at);
   void check_tag(const std::string& tag, const Location& at);
   bool begin_value(const Location& at, std::string_view what);
@@ -186,17 +188,24 @@ void Builder::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anc
   if (quoted) last_quoted_ = mark;
   if (!stack_.empty() && stack_.back().node.kind == ConfigNode::Kind::map && stack_.back().expects_key) {
     count(1, value.size(), at);
-    if (anchor != YAML::NullAnchor)
-      anchors_[anchor] = {ConfigNode{ConfigNode::Kind::scalar, value, quoted, false, at, {}, {}}, 1, value.size()};
+    if (anchor != YAML::NullAnchor) anchors_[anchor] = {scalar(mark, value, quoted), 1, value.size()};
     return read_key(at, value, quoted);
   }
   count(1, value.size(), at);
+  ConfigNode node = scalar(mark, value, quoted);
+  finish(std::move(node), anchor, 1, value.size());
+}
+
+ConfigNode Builder::scalar(const YAML::Mark& mark, const std::string& value, bool quoted) const {
   ConfigNode node;
   node.kind = ConfigNode::Kind::scalar;
   node.value = value;
   node.quoted = quoted;
-  node.at = at;
-  finish(std::move(node), anchor, 1, value.size());
+  node.at = place(mark);
+  const std::size_t begin = static_cast<std::size_t>(std::max(mark.pos, 0)) + (quoted ? 1 : 0);
+  node.verbatim =
+      begin <= source_.size() && source_.substr(begin).starts_with(value) && value.find('\n') == std::string::npos;
+  return node;
 }
 
 void Builder::OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) {
@@ -302,7 +311,7 @@ std::optional<ConfigNode> parse_yaml(std::string_view text, const YamlOrigin& or
   TextBuffer buffer(text);
   std::istream stream(&buffer);
   Diagnostics found;  // dropped if the text turns out to be no YAML: what was found then is rarely what was meant
-  Builder builder(origin, found, limits);
+  Builder builder(text, origin, found, limits);
   const auto place = [&](const YAML::Mark& mark) {
     const auto line = static_cast<std::uint32_t>(std::max(mark.line, 0));
     const auto column = static_cast<std::uint32_t>(std::max(mark.column, 0));
@@ -344,10 +353,20 @@ std::string shown(const ConfigNode& value) {
   if (value.kind == Kind::list) return "a list";
   if (value.kind == Kind::map) return "a mapping";
   if (value.secret) return "a substituted value (not shown)";
+  return shown_text(value.value);
+}
+
+std::string shown_text(std::string_view text) {
   constexpr std::size_t kMost = 60;
-  std::string text;
-  for (const char c : value.value.substr(0, kMost)) text += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
-  return "`" + text + (value.value.size() > kMost ? "..." : "") + "`";
+  std::string shown;
+  for (const char c : text.substr(0, kMost)) shown += static_cast<unsigned char>(c) < 0x20 ? '?' : c;
+  return "`" + shown + (text.size() > kMost ? "..." : "") + "`";
+}
+
+Location place_in(const ConfigNode& scalar, std::size_t offset) {
+  Location at = scalar.at;
+  if (scalar.verbatim) at.column += static_cast<std::uint32_t>(offset) + (scalar.quoted ? 1 : 0);
+  return at;
 }
 
 std::string join_path(std::string_view path, std::string_view key) {

@@ -34,6 +34,11 @@ std::optional<ConfigNode> parse_yaml(std::string_view text, const YamlOrigin& or
 // `value` as a message may show it: in backquotes and shortened, or words in its place if it was substituted and
 // may be a secret.
 std::string shown(const ConfigNode& value);
+// The same of a text that is no secret.
+std::string shown_text(std::string_view text);
+// Where the character `offset` of a scalar stands; where that is not known (it was substituted, or spans lines), where
+// the scalar begins.
+Location place_in(const ConfigNode& scalar, std::size_t offset);
 // "PATH.KEY", or KEY at the root.
 std::string join_path(std::string_view path, std::string_view key);
 

@@ -163,6 +163,24 @@ TEST(Yaml, QuotesInQuotesAreNoEnd) {
   EXPECT_EQ(root->find("b")->value, "it's");
 }
 
+TEST(Yaml, KnowsThePlaceOfACharacterInAScalarOfOneLine) {
+  const auto [root, problems] = parse(
+      "a: plain x\nb: 'quoted x'\nc: \"esc\\tx\"\nd: |-\n  block x\ne: over\n  lines x\nf: [&y anchored x, *y]\ng: "
+      "'it''s x'\n");
+  ASSERT_TRUE(root);
+  const auto place_of = [&](const char* key) {
+    const ConfigNode& node = *root->find(key);
+    return to_string(place_in(node, node.value.find('x')));
+  };
+  EXPECT_EQ(place_of("a"), "f.yaml:1:10");
+  EXPECT_EQ(place_of("b"), "f.yaml:2:12");
+  for (const auto& [key, start] :
+       {std::pair{"c", "f.yaml:3:4"}, {"d", "f.yaml:4:4"}, {"e", "f.yaml:6:4"}, {"g", "f.yaml:9:4"}})
+    EXPECT_EQ(place_of(key), start);
+  const ConfigNode& anchored = root->find("f")->items.at(0);
+  EXPECT_EQ(to_string(place_in(anchored, 9)), to_string(anchored.at));
+}
+
 TEST(Yaml, AHundredThousandOpenBracketsEndSoon) {
   const auto [root, problems] = parse(repeated("[", 100'000));
   EXPECT_FALSE(root);

@@ -39,7 +39,8 @@ std::vector<StageSpec> connect(std::vector<Draft>& drafts, const std::vector<std
     stage.on_reject = draft.on_reject;
     stage.at = std::move(draft.at);
     for (auto& input : draft.inputs)
-      stage.inputs.push_back({position[*input.stage], input.on_full, input.capacity, input.at});
+      stage.inputs.push_back(
+          {position[*input.stage], input.on_full, input.capacity, input.at, std::move(input.when), input.when_secret});
     stages.push_back(std::move(stage));
   }
   return stages;

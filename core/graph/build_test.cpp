@@ -157,8 +157,22 @@ INSTANTIATE_TEST_SUITE_P(
               kSource + "enrichers: {e: {type: enrich, inputs: [a], on_reject: drop}}\nsinks: {s: {type: async, "
                         "inputs: [e]}}\n",
               "f.yaml:2:44", "enrichers.e.on_reject", "only a sink"},
-        Wrong{"when", kSource + "sinks: {s: {type: async, inputs: [{from: a, when: x}]}}\n", "f.yaml:2:51",
-              "sinks.s.inputs[0].when", "not available yet"},
+        Wrong{"when_of_the_stage", kSource + "sinks: {s: {type: async, inputs: [a], when: bytes > 1}}\n", "f.yaml:2:45",
+              "sinks.s.when", "belongs to an input", "inputs: [{from: ID, when: ...}]"},
+        Wrong{"when_plain", kSource + "sinks: {s: {type: async, inputs: [{from: a, when: bytes > 1 or pakets > 0}]}}\n",
+              "f.yaml:2:64", "sinks.s.inputs[0].when", "no field is called `pakets`", "`packets`"},
+        Wrong{"when_quoted", kSource + "sinks: {s: {type: async, inputs: [{from: a, when: 'bytes > many'}]}}\n",
+              "f.yaml:2:60", "sinks.s.inputs[0].when", "expected a whole number of bytes, got `many`"},
+        Wrong{"when_escaped", kSource + "sinks: {s: {type: async, inputs: [{from: a, when: \"bytes >\\tmany\"}]}}\n",
+              "f.yaml:2:51", "sinks.s.inputs[0].when", "got `many`"},
+        Wrong{"when_block",
+              kSource + "sinks:\n  s:\n    type: async\n    inputs:\n      - from: a\n        when: >-\n"
+                        "          bytes > many\n",
+              "f.yaml:7:15", "sinks.s.inputs[0].when", "got `many`"},
+        Wrong{"when_list", kSource + "sinks: {s: {type: async, inputs: [{from: a, when: [bytes > 1]}]}}\n",
+              "f.yaml:2:51", "sinks.s.inputs[0].when", "got a list"},
+        Wrong{"when_empty", kSource + "sinks: {s: {type: async, inputs: [{from: a, when: ''}]}}\n", "f.yaml:2:51",
+              "sinks.s.inputs[0].when", "empty"},
         Wrong{"threads", kSound + "threads: 0\n", "f.yaml:3:10", "threads", "from 1 to 256"},
         Wrong{"listen", kSound + "metrics: {listen: here}\n", "f.yaml:3:19", "metrics.listen",
               "expected ADDRESS:PORT, got `here`"},
@@ -224,6 +238,15 @@ TEST(Build, CumulativeRecordsMayGoToASinkThatTakesThem) {
           .pipeline);
 }
 
+TEST(Build, AnInputHasACondition) {
+  const auto [pipeline, problems] = build(
+      kSource + "sinks: {s: {type: async, inputs: [{from: a, when: bytes > 1}]}, t: {type: async, inputs: [a]}}\n");
+  ASSERT_TRUE(pipeline) << to_string(problems.front());
+  ASSERT_TRUE(stage(*pipeline, "s").inputs[0].when);
+  EXPECT_EQ(stage(*pipeline, "s").inputs[0].when->text(), "bytes > 1");
+  EXPECT_FALSE(stage(*pipeline, "t").inputs[0].when);
+}
+
 TEST(Build, AllProblemsComeAtOnce) {
   const auto [pipeline, problems] = build(
       "sources:\n  a: {type: src, rate: 0, rat: 1}\n"
@@ -235,19 +258,21 @@ TEST(Build, AllProblemsComeAtOnce) {
 
 TEST(Build, SubstitutedValuesAreNotShown) {
   Diagnostics parsing;
-  auto root = parse_yaml(kSource + "sinks: {s: {type: TTT, inputs: [III], password: PPP}}\n",
+  auto root = parse_yaml(kSource + "sinks: {s: {type: TTT, inputs: [III, {from: a, when: WWW}], password: PPP}}\n",
                          {std::make_shared<const std::string>("f.yaml")}, parsing);
   ASSERT_TRUE(root);
   ConfigNode& sink = *root->find("sinks")->find("s");
   sink.find("type")->secret = true;
   sink.find("inputs")->items[0].secret = true;
+  sink.find("inputs")->items[1].find("when")->secret = true;
   TestTypes types;
   Diagnostics diagnostics;
   EXPECT_FALSE(build_pipeline(*root, types, diagnostics));
-  EXPECT_GE(diagnostics.all().size(), 2U);
+  EXPECT_GE(diagnostics.all().size(), 3U);
   for (const auto& one : diagnostics.all()) {
     EXPECT_EQ(to_string(one).find("TTT"), std::string::npos);
     EXPECT_EQ(to_string(one).find("III"), std::string::npos);
+    EXPECT_EQ(to_string(one).find("WWW"), std::string::npos);
   }
 }
 

@@ -74,6 +74,7 @@ class StageReader {
   void read_envelope();
   void read_inputs();
   void read_input(const ConfigNode& node, const std::string& input_path, std::size_t capacity);
+  void read_when(const ConfigNode& node, const std::string& path, DraftInput& input);
   void check_options();
 };
 
@@ -122,7 +123,7 @@ void StageReader::read_envelope() {
     error(part.entries.front().key_at, "on_reject", "only a sink can refuse a batch", "");
   }
   if (const ConfigNode* when = node_.find("when")) {
-    error(when->at, "when", "`when` is not available yet", "");
+    error(when->at, "when", "`when` belongs to an input", "write inputs: [{from: ID, when: ...}]");
   }
 }
 
@@ -162,13 +163,8 @@ void StageReader::read_input(const ConfigNode& node, const std::string& input_pa
     input.from = node.value;
     input.secret = node.secret;
   } else if (node.kind == Kind::map) {
-    ConfigNode rest = node;
-    if (const ConfigNode* when = node.find("when")) {
-      diagnostics_.add({when->at, join_path(input_path, "when"), "`when` is not available yet", ""});
-      std::erase_if(rest.entries, [](const auto& entry) { return entry.key == "when"; });
-    }
     InputOptions options;
-    if (!read_config(rest, input_path, options, diagnostics_)) {
+    if (!read_config(node, input_path, options, diagnostics_)) {
       draft_.inputs_good = false;
       return;
     }
@@ -178,12 +174,23 @@ void StageReader::read_input(const ConfigNode& node, const std::string& input_pa
     input.at = from.at;
     input.on_full = options.on_full;
     input.capacity = options.queue.value_or(static_cast<std::uint32_t>(capacity));
+    if (options.when) read_when(*node.find("when"), join_path(input_path, "when"), input);
   } else {
     draft_.inputs_good = false;
     diagnostics_.add({node.at, input_path, "expected the id of a stage, got " + shown(node), ""});
     return;
   }
   draft_.inputs.push_back(std::move(input));
+}
+
+void StageReader::read_when(const ConfigNode& node, const std::string& path, DraftInput& input) {
+  std::vector<FilterProblem> problems;
+  input.when = Filter::parse(node.value, problems);
+  input.when_secret = node.secret;
+  if (node.secret && !problems.empty())
+    return diagnostics_.add({node.at, path, "what is substituted here is no sound condition (not shown)", ""});
+  for (auto& problem : problems)
+    diagnostics_.add({place_in(node, problem.offset), path, std::move(problem.message), std::move(problem.hint)});
 }
 
 // The stage's own options are the type's affair.
@@ -236,8 +243,7 @@ std::vector<Draft> read_stages(const ConfigNode& root, StageTypes& types, Diagno
       }
       Draft draft;
       draft.id = entry.key;
-      draft.path = join_path(
-          name, is_id(entry.key) ? entry.key : shown(ConfigNode{Kind::scalar, entry.key, false, false, {}, {}, {}}));
+      draft.path = join_path(name, is_id(entry.key) ? entry.key : shown_text(entry.key));
       draft.section = section;
       draft.at = entry.key_at;
       StageReader(entry.value, *node, draft, types, diagnostics).read();

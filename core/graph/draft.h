@@ -20,6 +20,8 @@ struct DraftInput {
   bool secret = false;               // the id was substituted: not to be printed unless it is a stage's
   OnFull on_full = OnFull::block;
   std::size_t capacity = 0;
+  FilterPtr when;
+  bool when_secret = false;
   Location at;
 };
 

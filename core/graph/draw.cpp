@@ -28,6 +28,44 @@ std::string padded(std::string_view text, std::size_t width) {
   return result;
 }
 
+// A condition on one line.
+std::string condition_of(const Edge& edge) {
+  if (edge.when_secret) return "a condition (not shown)";
+  std::string line;
+  for (const char c : edge.when->text()) {
+    const bool space = static_cast<unsigned char>(c) <= ' ';
+    if (!space) line += c;
+    if (space && !line.empty() && line.back() != ' ') line += ' ';
+  }
+  if (line.ends_with(' ')) line.pop_back();
+  return line;
+}
+
+// What an edge does beside carrying records; empty: nothing.
+std::string note_of(const Edge& edge) {
+  std::string note = edge.when ? "when " + condition_of(edge) : "";
+  if (edge.on_full == OnFull::drop) note += note.empty() ? "drops when full" : ", drops when full";
+  return note;
+}
+
+// Text in quotes of mermaid's, which knows HTML.
+std::string escaped(std::string_view text) {
+  std::string result;
+  for (const char c : text) {
+    if (std::string_view("\"#&<>").find(c) == std::string_view::npos)
+      result += c;
+    else
+      result += "#" + std::to_string(static_cast<int>(c)) + ";";
+  }
+  return result;
+}
+
+std::string mermaid_arrow(const Edge& edge) {
+  const bool drops = edge.on_full == OnFull::drop;
+  if (edge.when) return (drops ? " -.->|\"" : " -->|\"") + escaped(note_of(edge)) + "\"| ";
+  return drops ? " -. " + note_of(edge) + " .-> " : " --> ";
+}
+
 }  // namespace
 
 std::string draw_text(const Pipeline& pipeline) {
@@ -39,7 +77,8 @@ std::string draw_text(const Pipeline& pipeline) {
     type_width = std::max(type_width, stage.type.size());
     for (const auto& edge : stage.inputs) {
       std::string& to = outputs[edge.from];
-      to += (to.empty() ? "" : ", ") + stage.id + (edge.on_full == OnFull::drop ? " (drops when full)" : "");
+      const std::string note = note_of(edge);
+      to += (to.empty() ? "" : ", ") + stage.id + (note.empty() ? "" : " (" + note + ")");
     }
   }
   std::string text;
@@ -64,8 +103,7 @@ std::string draw_mermaid(const Pipeline& pipeline) {
   }
   for (std::size_t i = 0; i < pipeline.stages.size(); ++i) {
     for (const auto& edge : pipeline.stages[i].inputs) {
-      text += "  " + node(edge.from) + (edge.on_full == OnFull::drop ? " -. drops when full .-> " : " --> ") + node(i) +
-              "\n";
+      text += "  " + node(edge.from) + mermaid_arrow(edge) + node(i) + "\n";
     }
   }
   return text;

@@ -35,6 +35,31 @@ TEST(Draw, Mermaid) {
             "  s1 -. drops when full .-> s3\n");
 }
 
+constexpr const char* kConditions =
+    "sources: {cap: {type: src}}\n"
+    "sinks:\n"
+    "  logs:\n    type: async\n    inputs:\n      - from: cap\n        when: |\n          proto == \"TCP\"\n          "
+    "and bytes > 1\n"
+    "  copy: {type: async, inputs: [{from: cap, on_full: drop, when: initiator}]}\n";
+
+TEST(Draw, Conditions) {
+  EXPECT_EQ(
+      draw_text(*build(kConditions).pipeline),
+      "source      cap   src    -> logs (when proto == \"TCP\" and bytes > 1), copy (when initiator, drops when full)\n"
+      "sink        logs  async\n"
+      "sink        copy  async\n");
+  const auto mermaid = draw_mermaid(*build(kConditions).pipeline);
+  EXPECT_NE(mermaid.find("  s0 -->|\"when proto == #34;TCP#34; and bytes #62; 1\"| s1\n"), std::string::npos)
+      << mermaid;
+  EXPECT_NE(mermaid.find("  s0 -.->|\"when initiator, drops when full\"| s2\n"), std::string::npos) << mermaid;
+}
+
+TEST(Draw, WhatWasSubstitutedIsNotShown) {
+  auto built = build(kConditions);
+  built.pipeline->stages[1].inputs[0].when_secret = true;
+  EXPECT_EQ(draw_text(*built.pipeline).find("TCP"), std::string::npos);
+}
+
 TEST(JsonSchema, HasEveryTypeWithItsOptions) {
   const auto schema = nlohmann::json::parse(json_schema(test_types()));
   EXPECT_EQ(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
@@ -47,6 +72,8 @@ TEST(JsonSchema, HasEveryTypeWithItsOptions) {
   const auto& sink = schema["$defs"]["sinks.out"];
   EXPECT_EQ(sink["required"], nlohmann::json({"type", "inputs", "file"}));
   EXPECT_TRUE(sink["properties"].contains("on_reject"));
+  EXPECT_EQ(sink["properties"]["inputs"]["items"]["anyOf"][1]["properties"]["when"]["type"],
+            nlohmann::json({"string", "number", "boolean"}));
   EXPECT_EQ(schema["properties"]["sinks"]["additionalProperties"]["oneOf"].size(), 3U);
   EXPECT_TRUE(schema["properties"].contains("threads"));
 }

@@ -12,6 +12,7 @@
 
 #include "fffa/config_node.h"
 #include "fffa/plugin.h"
+#include "filter/filter.h"
 
 namespace fffa::core {
 
@@ -24,6 +25,8 @@ struct Edge {
   OnFull on_full = OnFull::block;
   std::size_t capacity = 65536;  // bound on queued records (`queue` of the stage or input)
   Location at;
+  FilterPtr when{};          // which records come through; null: all
+  bool when_secret = false;  // it was substituted: not to be printed
 };
 
 struct StageSpec {

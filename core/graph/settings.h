@@ -40,10 +40,12 @@ FFFA_CONFIG(SettingsOptions,
 // One entry of `inputs`, where it is more than an id.
 struct InputOptions {
   std::string from;
+  std::optional<std::string> when;
   OnFull on_full = OnFull::block;
   std::optional<std::uint32_t> queue;
 };
 FFFA_CONFIG(InputOptions, (from, "id of the stage whose output this is"),
+            (when, "the records that come through, as in `netfilter_verdict in [DROP, REJECT] or bytes > 1000`"),
             (on_full, "what happens when the queue is full"),
             (queue, "most records that wait here (default: the stage's `queue`)", fffa::range(1, kMostQueued)))
 

@@ -2,7 +2,10 @@
 // BatchRef: one owner's hold on a shared batch, with its volume, which is counted once.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <functional>
+#include <iterator>
 #include <memory>
 #include <utility>
 
@@ -38,6 +41,29 @@ class BatchRef {
       *this = std::move(copy);
     }
     return body_->batch;
+  }
+  // Takes out the records that `keep` refuses, and says what they were. Where others have the batch too, only what
+  // stays is copied.
+  template <typename Keep>
+  Tally retain(Keep&& keep) {
+    const Tally before = tally();
+    const auto& records = body_->batch.records;
+    const auto first = std::find_if_not(records.begin(), records.end(), keep);
+    if (first == records.end()) return {};
+    if (body_->owners.load(std::memory_order_acquire) == 1) {
+      auto& own = body_->batch.records;
+      own.erase(std::remove_if(own.begin() + (first - records.begin()), own.end(), std::not_fn(keep)), own.end());
+      recount();
+    } else {
+      Batch rest;
+      rest.window = body_->batch.window;
+      rest.watermark = body_->batch.watermark;
+      rest.interfaces = body_->batch.interfaces;
+      rest.records.assign(records.begin(), first);
+      std::copy_if(first + 1, records.end(), std::back_inserter(rest.records), keep);
+      *this = BatchRef(std::move(rest));
+    }
+    return before - tally();
   }
   // After own() changed the number of records.
   void recount() noexcept { body_->tally = tally_of(body_->batch); }

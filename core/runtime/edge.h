@@ -18,12 +18,13 @@ class Node;
 
 // Belongs to the consumer, whose inbox lock guards `from` and the input's state. `queued` is read by the producer.
 struct EdgeState {
-  EdgeState(OnFull full, std::size_t room, std::string producer)
-      : on_full(full), capacity(room), from_id(std::move(producer)) {}
+  EdgeState(OnFull full, std::size_t room, std::string producer, FilterPtr filter = {})
+      : on_full(full), capacity(room), from_id(std::move(producer)), when(std::move(filter)) {}
   const OnFull on_full;
   const std::size_t capacity;          // records
   std::atomic<std::size_t> queued{0};  // records; an empty batch counts as one
   const std::string from_id;
+  const FilterPtr when;  // what it refuses does not get into the queue
   std::weak_ptr<Node> from;
   bool detached = false;  // a reload took it out of the graph; what is queued still arrives
 

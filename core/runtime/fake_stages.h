@@ -53,6 +53,13 @@ inline std::vector<Resource> resources(const ConfigNode& config) noexcept {
   return name ? std::vector<Resource>{{"fake", name->value}} : std::vector<Resource>{};
 }
 
+inline FilterPtr filter(std::string_view text) {
+  std::vector<FilterProblem> problems;
+  auto filter = Filter::parse(text, problems);
+  if (!filter) throw std::invalid_argument(problems.front().message);
+  return filter;
+}
+
 inline const StageType* stage_type(StageKind kind) {
   static const auto all = [] {
     std::vector<StageType> types;

@@ -28,10 +28,12 @@ namespace {
 // The edge that is there already for this input, taken out of `there`; else a new one.
 EdgePtr edge_for(const Edge& input, const std::string& from, std::vector<EdgePtr>& there, bool& made) {
   const auto at = std::find_if(there.begin(), there.end(), [&](const EdgePtr& edge) {
-    return edge && edge->from_id == from && edge->on_full == input.on_full && edge->capacity == input.capacity;
+    return edge && edge->from_id == from && edge->on_full == input.on_full && edge->capacity == input.capacity &&
+           same_filter(edge->when, input.when);
   });
   made = at == there.end();
-  return made ? std::make_shared<EdgeState>(input.on_full, input.capacity, from) : std::exchange(*at, nullptr);
+  return made ? std::make_shared<EdgeState>(input.on_full, input.capacity, from, input.when)
+              : std::exchange(*at, nullptr);
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ Node::Node(StageSpec spec, std::shared_ptr<Services> services)
       spec_(std::move(spec)),
       received_(account("received", "that came to the stage")),
       sent_(account("sent", "that the stage sent on (a sink: that it delivered)")),
-      filtered_(account("filtered", "left out on purpose")),
+      filtered_(account("filtered", "left out on purpose, by the stage or by the `when` of an input")),
       errors_(&services_->metrics.counter("fffa_stage_errors_total", "Calls of the stage that failed",
                                           {{"stage", spec_.id}, {"type", spec_.type}})) {}
 
@@ -191,10 +191,20 @@ void Node::lose(const char* reason, const Tally& tally) {
   at->second.add(tally);
 }
 
+void Node::filter(const Filter& when, BatchRef& batch, const AckPtr& ack) {
+  const Tally out = batch.retain([&](const FlowRecord& record) { return when.matches(record, services_->texts); });
+  if (out.records == 0) return;
+  filtered_.add(out);
+  if (ack) ack->worsen(Outcome::filtered);
+}
+
 void Node::push(const EdgePtr& edge, BatchRef batch, AckPtr ack) {
+  if (edge->when) filter(*edge->when, batch, ack);
   if (edge->on_full == OnFull::drop && edge->full() && !services_->draining) {
-    if (!batch->empty()) lose("edge_full", batch.tally());
-    if (ack) ack->worsen(Outcome::lost);
+    if (!batch->empty()) {
+      lose("edge_full", batch.tally());
+      if (ack) ack->worsen(Outcome::lost);
+    }
     if (batch->watermark != kEndOfInput) return;
     Batch end;  // the end is never dropped
     end.window = batch->window;

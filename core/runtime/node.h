@@ -98,7 +98,8 @@ class Node : public std::enable_shared_from_this<Node> {
   Tally lost() const;  // all reasons
   virtual Tally held() const { return inbox_level_.value() + holding_.value(); }
 
-  // A producer's push. An edge that is full and drops takes the time of the batch, not its records.
+  // A producer's push. What the edge's filter refuses is taken out first; an edge that is full and drops takes the time
+  // of the batch, not its records.
   void push(const EdgePtr& edge, BatchRef batch, AckPtr ack);
 
  protected:
@@ -163,6 +164,7 @@ class Node : public std::enable_shared_from_this<Node> {
   std::atomic<const char*> call_what_{nullptr};
   std::atomic<std::int64_t> call_since_{0};
 
+  void filter(const Filter& when, BatchRef& batch, const AckPtr& ack);
   Account account(const std::string& part, const std::string& help, const std::string& reason = {});
   static Error thrown(const char* what) noexcept;  // inside a catch block
 };

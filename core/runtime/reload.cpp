@@ -79,10 +79,11 @@ bool same_stage(const Pipeline& a, std::size_t i, const Pipeline& b, std::size_t
   const auto& y = b.stages[j];
   return x.id == y.id && x.kind == y.kind && x.stage_type == y.stage_type && x.type == y.type &&
          x.on_reject == y.on_reject && x.stamps == y.stamps && same_node(x.options, y.options) &&
-         std::equal(
-             x.inputs.begin(), x.inputs.end(), y.inputs.begin(), y.inputs.end(), [&](const Edge& e, const Edge& f) {
-               return a.stages[e.from].id == b.stages[f.from].id && e.on_full == f.on_full && e.capacity == f.capacity;
-             });
+         std::equal(x.inputs.begin(), x.inputs.end(), y.inputs.begin(), y.inputs.end(),
+                    [&](const Edge& e, const Edge& f) {
+                      return a.stages[e.from].id == b.stages[f.from].id && e.on_full == f.on_full &&
+                             e.capacity == f.capacity && same_filter(e.when, f.when);
+                    });
 }
 
 void Reload::plan(Pipeline pipeline) {

@@ -86,6 +86,16 @@ FFFA_AT(fffa_hook_counters, queues, 24);
 /* CPUs that are told apart where one must know what it was doing; more of them share. */
 #define FFFA_CPUS 1024
 
+/* The last packet that a CPU sent to say that it refused another (a reset, an ICMP error): it leaves while that one is
+ * still in its hands. */
+struct fffa_sent_answer {
+	__u64 time_ns; /* 0: it was matched to the packet that it answers */
+	union fffa_addr to;
+};
+FFFA_SIZE(fffa_sent_answer, 24);
+FFFA_AT(fffa_sent_answer, time_ns, 0);
+FFFA_AT(fffa_sent_answer, to, 8);
+
 /* Interfaces that have counters of their own; packets of any further one count together, behind the last place. */
 #define FFFA_INTERFACES 256
 

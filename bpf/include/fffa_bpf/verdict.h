@@ -35,6 +35,9 @@ struct fffa_refusal {
 	__u32 packets;
 	__u32 bytes;
 	__u32 hook;
+	__u32 reason; /* enum skb_drop_reason */
+	__u32 queued; /* packets that a hook had queued before */
+	__u32 came_in; /* as fffa_verdict_side.came_in */
 	__u16 flags;
 	__u8 answered; /* this host sent a reset or an ICMP error while it held the packet */
 };
@@ -78,6 +81,8 @@ FFFA_INLINE void fffa_take_verdict_side(struct fffa_verdict_side *v, struct fffa
 	FFFA_WRITE_ONCE(v->refused_flags, 0);
 	into->last = FFFA_READ_ONCE(v->last);
 	into->answers = v->answers;
+	into->came_in = v->came_in;
+	into->reserved = 0;
 }
 
 /* Moves what was counted into the record. A packet that is being counted meanwhile may be in one of its fields already

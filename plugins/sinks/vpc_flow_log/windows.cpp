@@ -12,6 +12,11 @@ bool lost_any(const InterfaceStatus& status) {
   return status.lost.packets != 0 || status.lost.bytes != 0;
 }
 
+// Packets of which records told, whether or not they came here.
+bool reported_any(const InterfaceStatus& status) {
+  return status.seen.packets > status.filtered.packets + status.lost.packets;
+}
+
 }  // namespace
 
 std::vector<StatusLine> Windows::add(const Batch& batch) {
@@ -44,8 +49,14 @@ Window Windows::window_of(const Batch& batch) const {
   return {start, start + kMinute};
 }
 
+void Windows::note_active(Open& open, Text interface) {
+  if (!open.active.empty() && open.active.back() == interface) return;
+  if (std::ranges::find(open.active, interface) == open.active.end()) open.active.push_back(interface);
+}
+
 void Windows::note(Open& open, const Batch& batch) {
   for (const auto& status : batch.interfaces) {
+    if (reported_any(status)) note_active(open, status.interface);
     const auto same = [&status](const Seen& seen) { return seen.status.interface == status.interface; };
     const auto known = std::ranges::find_if(open.interfaces, same);
     if (known == open.interfaces.end()) {
@@ -58,8 +69,7 @@ void Windows::note(Open& open, const Batch& batch) {
   }
   for (const auto& record : batch) {
     if (record.packets == 0 && record.refused_packets == 0) continue;  // tells of packets of an earlier record
-    if (!open.active.empty() && open.active.back() == record.interface) continue;
-    if (std::ranges::find(open.active, record.interface) == open.active.end()) open.active.push_back(record.interface);
+    note_active(open, record.interface);
   }
 }
 

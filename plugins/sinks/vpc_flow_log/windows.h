@@ -25,7 +25,8 @@ struct StatusLine {
 class Windows {
  public:
   // Takes in what a batch says and gives the lines of every window that its watermark closes: SKIPDATA where packets
-  // were lost, else NODATA where the interface was up and no record came. A window is closed once; what is lost after
+  // were lost, else NODATA where the interface was up, no record came and it counted no packet for one either (a `when`
+  // before the sink may have taken the records). A window is closed once; what is lost after
   // that gives a SKIPDATA line of its own at once.
   std::vector<StatusLine> add(const Batch& batch);
 
@@ -36,7 +37,7 @@ class Windows {
   struct Open {
     TimeNs end = 0;
     std::vector<Seen> interfaces;
-    std::vector<Text> active;  // interfaces that records named
+    std::vector<Text> active;  // interfaces that had packets: records named them, or they counted some
   };
   std::map<TimeNs, Open> open_;
   TimeNs closed_ = 0;  // windows that end here or before are closed
@@ -44,6 +45,7 @@ class Windows {
 
   Window window_of(const Batch& batch) const;
   static void note(Open& open, const Batch& batch);
+  static void note_active(Open& open, Text interface);
   static void close(TimeNs start, const Open& open, std::vector<StatusLine>& lines);
 };
 

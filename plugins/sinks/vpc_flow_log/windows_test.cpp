@@ -37,6 +37,19 @@ TEST(Windows, SilentInterfacesGiveNoData) {
   EXPECT_EQ(lines[0].end, kStart + 60 * kSecond);
 }
 
+// As behind `when: netfilter_verdict == DROP`.
+TEST(Windows, AnInterfaceWhoseRecordsWereFilteredIsNotSilent) {
+  Windows windows;
+  auto b = batch(kStart);
+  b.interfaces[0].seen = {5, 500};
+  b.interfaces[0].filtered = {1, 28};
+  b.interfaces[1].seen = b.interfaces[1].filtered = {3, 84};  // ARP, say
+  const auto lines = windows.add(b);
+  ASSERT_EQ(lines.size(), 1u);
+  EXPECT_EQ(lines[0].interface.interface, kEth1);
+  EXPECT_EQ(lines[0].status, LogStatus::nodata);
+}
+
 TEST(Windows, RecordsWithoutPacketsAreNoTraffic) {
   Windows windows;
   auto b = batch(kStart);

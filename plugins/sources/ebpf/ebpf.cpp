@@ -90,7 +90,8 @@ Result<void> Ebpf::watch() {
   events_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
   if (!clock_alarm_ || !events_) return system_error("wait for events");
   arm(clock_alarm_.get());
-  for (const int fd : {clock_alarm_.get(), ports_.fd(), table_->ring_fd()}) {
+  for (const int fd : {clock_alarm_.get(), ports_.fd(), table_->ring_fd(), netfilter_ ? netfilter_->fd() : -1}) {
+    if (fd < 0) continue;
     epoll_event event{};
     event.events = EPOLLIN;
     if (::epoll_ctl(events_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return system_error("wait for events");
@@ -110,7 +111,10 @@ void Ebpf::heed_clock() {
 // What happened meanwhile; never waits.
 void Ebpf::look_after() {
   ports_.follow();
-  if (netfilter_) netfilter_->watch(ports_.attached());
+  if (netfilter_) {
+    netfilter_->watch(ports_.attached());
+    netfilter_->read();
+  }
   readout_->read_ring();
   heed_clock();
   const std::int64_t now = read_clocks().monotonic;

@@ -311,6 +311,10 @@ void KernelTable::count_hooks() noexcept {
   skeleton_->bss->count_hooks = 1;
 }
 
+void KernelTable::take_notes() noexcept {
+  skeleton_->bss->take_notes = 1;
+}
+
 std::array<std::uint64_t, FFFA_UNATTRIBUTED> KernelTable::take_unattributed() {
   std::array<std::uint64_t, FFFA_UNATTRIBUTED> deltas{};
   for (std::size_t i = 0; i < deltas.size(); ++i) {

@@ -79,6 +79,8 @@ class KernelTable {
   void set_monitored(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& interfaces) noexcept;
   // Counts verdicts of each hook, too.
   void count_hooks() noexcept;
+  // Packets are noted from hook to hook from now on.
+  void take_notes() noexcept;
   // Verdicts since the last call that belong to no flow, by enum fffa_unattributed; and of each hook, by enum fffa_hook.
   std::array<std::uint64_t, FFFA_UNATTRIBUTED> take_unattributed();
   std::array<fffa_hook_counters, FFFA_HOOKS> take_hook_deltas();

@@ -33,6 +33,11 @@ struct NetfilterLinkAttributes {
   std::uint32_t netfilter_flags;
 };
 
+constexpr std::array<std::uint32_t, 5> kHooks = {NF_INET_PRE_ROUTING, NF_INET_LOCAL_IN, NF_INET_FORWARD,
+                                                NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING};
+constexpr std::array<std::uint32_t, 2> kLastHooks = {NF_INET_LOCAL_IN, NF_INET_POST_ROUTING};
+constexpr std::array<std::uint32_t, 3> kOtherHooks = {NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_LOCAL_OUT};
+
 constexpr int kPriorities = 64;  // tried, from the outermost inwards: each may be somebody else's
 
 int create_link(int program, std::uint32_t family, std::uint32_t hook, std::int32_t priority) {
@@ -65,6 +70,10 @@ void wait_for_packets_under_way() {
   ::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 
+bool refuses(Verdict verdict) {
+  return verdict == Verdict::drop || verdict == Verdict::reject;
+}
+
 struct FreeBtf {
   void operator()(btf* types) const noexcept { btf__free(types); }
 };
@@ -87,13 +96,12 @@ std::string drop_reason_name(std::uint32_t reason) {
   return {};
 }
 
-Result<void> Netfilter::attach_hooks(Program program, bool last) {
+Result<void> Netfilter::attach_hooks(Program program, std::span<const std::uint32_t> hooks) {
+  const bool last = program == Program::hook_end;
   auto loaded = table_.program(program);
   if (!loaded) return loaded.error();
   for (const std::uint32_t family : {NFPROTO_IPV4, NFPROTO_IPV6}) {
-    for (std::uint32_t hook = NF_INET_PRE_ROUTING; hook <= NF_INET_POST_ROUTING; ++hook) {
-      // where no packet is queued as a rule, and none is accepted, its end tells nothing but counts
-      if (last && hook == NF_INET_PRE_ROUTING && config_.detail != Detail::all) continue;
+    for (const std::uint32_t hook : hooks) {
       auto link = attach_at(*loaded, family, hook, last);
       if (!link) return link.error();
       links_.push_back(std::move(*link));
@@ -112,20 +120,58 @@ Result<void> Netfilter::attach_freed() {
   return {};
 }
 
+// Where a packet is accepted, and where it is freed: that is all that most machines need, and costs least.
 Result<void> Netfilter::start() {
-  const auto attach = [this]() -> Result<void> {
-    if (config_.detail == Detail::all) table_.count_hooks();
-    if (auto done = attach_hooks(Program::hook_begin, false); !done) return done;
-    wait_for_packets_under_way();
-    if (auto done = attach_hooks(Program::hook_end, true); !done) return done;
-    return attach_freed();
-  };
-  auto done = attach();
-  if (!done) detach();
-  return done;
+  auto attached = attach_hooks(Program::hook_end, kLastHooks);
+  if (attached) attached = attach_freed();
+  if (attached && config_.detail == Detail::all) attached = take_notes();
+  if (!attached) {
+    detach();
+    return attached;
+  }
+  if (config_.rules != Rules::off) start_rules();
+  return {};
+}
+
+void Netfilter::start_rules() {
+  RuleTracerOptions options;
+  options.mode = config_.rules == Rules::sampled ? RuleTracerOptions::Mode::sampled : RuleTracerOptions::Mode::first_packet;
+  options.rate = config_.rate;
+  auto tracer = RuleTracer::start(options, context_.log());
+  if (!tracer) {
+    context_.log().warning(tracer.error().message + ": verdicts are reported without their rules");
+    return;
+  }
+  rules_ = std::move(*tracer);
+  follow_queues();
+}
+
+// What is queued leaves the hook and comes back: only notes tell that apart from what is dropped there.
+void Netfilter::follow_queues() {
+  if (noting_ || !(rules_->queues() || has_legacy_iptables())) return;
+  if (auto done = take_notes(); !done) {
+    context_.log().warning(done.error().message + ": queued packets are not followed");
+    noting_ = true;  // said once
+  }
+}
+
+void Netfilter::read() {
+  if (!rules_) return;
+  rules_->read();
+  follow_queues();
+}
+
+Result<void> Netfilter::take_notes() {
+  noting_ = true;
+  if (config_.detail == Detail::all) table_.count_hooks();
+  if (auto done = attach_hooks(Program::hook_begin, kHooks); !done) return done;
+  wait_for_packets_under_way();
+  table_.take_notes();
+  return attach_hooks(Program::hook_end, kOtherHooks);
 }
 
 void Netfilter::detach() {
+  rules_.reset();
   links_.clear();
 }
 
@@ -145,9 +191,40 @@ Text Netfilter::reason_name(std::uint32_t reason) {
 
 void Netfilter::complete(const fffa_drain_record& entry, FlowRecord& record) {
   if ((entry.flags & FFFA_RECORD_VERDICTS) == 0) return;
-  const auto side = record.direction == Direction::egress ? FFFA_EGRESS : FFFA_INGRESS;
+  const unsigned side = record.direction == Direction::egress ? FFFA_EGRESS : FFFA_INGRESS;
   const fffa_verdict_side& verdicts = entry.verdicts.side[side];
   if (record.has(Has::drops)) record.drop_reason = reason_name(verdicts.freed_reason);
+  if (rules_ && record.has(Has::netfilter)) fill_rule(entry, side, record);
+}
+
+void Netfilter::fill_rule(const fffa_drain_record& entry, unsigned side, FlowRecord& record) {
+  const fffa_translation& other = entry.verdicts.translation[side];
+  const bool leaves = side == FFFA_EGRESS;
+  const bool translated = leaves && other.state == FFFA_TRANSLATED;
+  const TracedFlow flow{translated ? record.nat : record.flow,
+                        leaves ? entry.verdicts.side[side].came_in : record.ifindex};
+  const Rule* rule = rules_->find(flow);
+  if (rule == nullptr || refuses(rule->verdict) != refuses(record.netfilter_verdict)) {
+    if (refuses(record.netfilter_verdict)) rules_->want(flow);
+    return;
+  }
+  TextTable& texts = context_.texts();
+  record.netfilter_priority = rule->priority;
+  record.netfilter_table = texts.intern(rule->table);
+  record.netfilter_chain = texts.intern(rule->chain);
+  record.netfilter_target = texts.intern(rule->target);
+  record.netfilter_match_info = texts.intern(rule->match_info);
+  if (rule->rule_num) {
+    record.set(Has::rule);
+    record.netfilter_rule_num = *rule->rule_num;
+  }
+  if (!refuses(rule->verdict)) return;
+  // the rule knows better than what the kernel program could see
+  record.netfilter_hook = rule->hook;
+  record.netfilter_verdict = rule->verdict;
+  const std::uint64_t refused = record.netfilter_drops + record.netfilter_rejects;
+  record.netfilter_drops = rule->verdict == Verdict::reject ? 0 : refused;
+  record.netfilter_rejects = refused - record.netfilter_drops;
 }
 
 void Netfilter::count() {

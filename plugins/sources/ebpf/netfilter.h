@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <utility>
@@ -13,6 +15,7 @@
 #include "fffa/context.h"
 #include "fffa/record.h"
 #include "kernel_table.h"
+#include "rules/rule_tracer.h"
 
 namespace fffa::ebpf {
 
@@ -26,6 +29,11 @@ class Netfilter {
   Result<void> start();
   void detach();
 
+  // Readable when read() has something to do; -1: never.
+  int fd() const noexcept { return rules_ ? rules_->fd() : -1; }
+  // Takes in what nftables has traced, and what has changed in its rules.
+  void read();
+
   // These interfaces' flows get verdicts: as Ports::attached() says.
   void watch(std::vector<std::pair<std::uint32_t, std::uint32_t>> interfaces);
 
@@ -35,14 +43,20 @@ class Netfilter {
   void count();
 
  private:
-  Result<void> attach_hooks(Program program, bool last);
+  Result<void> attach_hooks(Program program, std::span<const std::uint32_t> hooks);
+  Result<void> take_notes();
   Result<void> attach_freed();
+  void start_rules();
+  void follow_queues();
+  void fill_rule(const fffa_drain_record& entry, unsigned side, FlowRecord& record);
   Text reason_name(std::uint32_t reason);
 
   const NetfilterConfig& config_;
   StageContext& context_;
   KernelTable& table_;
   std::vector<Fd> links_;
+  std::unique_ptr<RuleTracer> rules_;  // none: not wanted, or not allowed
+  bool noting_ = false;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> watched_;
   std::unordered_map<std::uint32_t, Text> reasons_;
 };

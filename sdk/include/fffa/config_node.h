@@ -46,10 +46,11 @@ class ConfigNode {
   struct Entry;
 
   Kind kind = Kind::null;
-  std::string value;              // scalar, after substitution
-  bool quoted = false;            // scalar: written in quotes, so it is text whatever it looks like
-  bool secret = false;            // scalar: holds a substituted ${file:} or ${VAR}; never printed
-  Location at;                    // of the value
+  std::string value;      // scalar, after substitution
+  bool quoted = false;    // scalar: written in quotes, so it is text whatever it looks like
+  bool secret = false;    // scalar: holds a substituted ${file:} or ${VAR}; never printed
+  bool verbatim = false;  // scalar: its text stands like this, on one line, from `at` on (one further in quotes)
+  Location at;            // of the value
   std::vector<ConfigNode> items;  // list
   std::vector<Entry> entries;     // map, in file order; keys are unique
 

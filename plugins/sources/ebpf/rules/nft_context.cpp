@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+#include "nft_context.h"
+
+#include <linux/netlink.h>
+#include <sys/socket.h>
+
+#include <nftables/libnftables.h>
+
+#include "fd.h"
+#include "rule_text.h"
+
+namespace fffa::ebpf {
+
+void NftContext::Free::operator()(nft_ctx* context) const noexcept {
+  nft_ctx_free(context);
+}
+
+Result<NftContext> NftContext::open() {
+  if (const Fd probe(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)); !probe)
+    return system_error("open a netfilter netlink socket", errno, Disposition::unavailable);
+  nft_ctx* context = nft_ctx_new(NFT_CTX_DEFAULT);
+  if (context == nullptr) return unavailable("libnftables: no context");
+  NftContext made(context);
+  nft_ctx_output_set_flags(context, NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_HANDLE | NFT_CTX_OUTPUT_TERSE);
+  if (nft_ctx_buffer_output(context) != 0 || nft_ctx_buffer_error(context) != 0)
+    return unavailable("libnftables: no memory for its output");
+  return made;
+}
+
+Result<std::string> NftContext::run(const std::string& commands) {
+  const int failed = nft_run_cmd_from_buffer(context_.get(), commands.c_str());
+  const char* output = nft_ctx_get_output_buffer(context_.get());
+  const char* errors = nft_ctx_get_error_buffer(context_.get());
+  if (failed != 0) {
+    const int cause = errno;
+    Error error = unavailable("nftables: " + clean_text(errors != nullptr ? errors : "", 300));
+    error.system_errno = cause;
+    return error;
+  }
+  return std::string(output != nullptr ? output : "");
+}
+
+}  // namespace fffa::ebpf

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// libnftables: commands as text, on a netlink socket that is kept.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "fffa/result.h"
+
+struct nft_ctx;
+
+namespace fffa::ebpf {
+
+// A table made with `flags owner` lives as long as the context that made it. One thread.
+class NftContext {
+ public:
+  // Fails where libnftables would end the process: it does so when it gets no netlink socket.
+  static Result<NftContext> open();
+  // What the commands print: stateless, with handles, without the elements of named sets.
+  Result<std::string> run(const std::string& commands);
+
+ private:
+  struct Free {
+    void operator()(nft_ctx* context) const noexcept;
+  };
+  explicit NftContext(nft_ctx* context) : context_(context) {}
+  std::unique_ptr<nft_ctx, Free> context_;
+};
+
+}  // namespace fffa::ebpf

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+// For tests: a tracer in a namespace, packets to be traced, rules to trace them by.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "netns.h"
+#include "rule_tracer.h"
+
+namespace fffa::ebpf {
+
+struct Messages : Logger {
+  void log(LogLevel level, std::string_view message) override {
+    all.push_back((level >= LogLevel::warning ? "! " : "  ") + std::string(message));
+  }
+  bool enabled(LogLevel) const override { return true; }
+  std::vector<std::string> all;
+};
+
+// `nft -f` with `commands`, in the calling thread's namespace; throws if it fails.
+void nft(const std::string& commands);
+// Likewise `iptables-nft ...`, `ip6tables-nft ...`, words as they are.
+void iptables(std::vector<std::string> words);
+void ip6tables(std::vector<std::string> words);
+
+// A tuple from texts; ports of ICMP as in records.
+Tuple tuple(const std::string& src, std::uint16_t src_port, const std::string& dst, std::uint16_t dst_port,
+            std::uint8_t protocol);
+// One packet of that tuple from the calling thread's namespace: a datagram, a SYN, an echo request.
+void send(const Tuple& tuple);
+std::uint32_t interface_index(const std::string& name);
+
+// Takes in events until the flow is known, or for `seconds`. Null: it is not.
+const Rule* wait_for(RuleTracer& tracer, const TracedFlow& flow, double seconds = 2);
+// Takes in events for a while.
+void run_for(RuleTracer& tracer, double seconds);
+
+}  // namespace fffa::ebpf
