@@ -150,7 +150,10 @@ Result<void> RuleTracer::Impl::make_table() {
       return {};
     }
     last = made.error();
-    if (last.message.find("File exists") == std::string::npos) break;
+    // a table that belongs to another process is not permitted rather than there already
+    const bool taken = last.message.find("File exists") != std::string::npos ||
+                       last.message.find("not permitted") != std::string::npos;
+    if (!taken) break;
   }
   if (last.message.find("not supported") != std::string::npos)
     last.message += " (a table of one's own needs Linux 5.12)";

@@ -2,7 +2,6 @@
 // Real rules and real packets, in namespaces: which rule is said to have decided what.
 #include "rule_tracer.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
@@ -13,63 +12,7 @@
 namespace fffa::ebpf {
 namespace {
 
-using integration::kHere4;
-using integration::kHere6;
-using integration::kThere4;
-using integration::kThere6;
-using integration::Netns;
-using integration::VethPair;
-
-constexpr std::uint16_t kEcho4 = 8 << 8;
-constexpr std::uint16_t kEcho6 = 128 << 8;
-
-// "ACCEPT local_in 0 filter INPUT 2 ACCEPT [tcp dpt:443]"
-std::string say(const Rule* rule) {
-  if (rule == nullptr) return "none";
-  static constexpr std::array<const char*, 8> verdicts{"none",  "accept", "drop",   "reject",
-                                                       "queue", "stolen", "repeat", "stop"};
-  static constexpr std::array<const char*, 6> hooks{"none",    "pre_routing", "local_in",
-                                                    "forward", "local_out",   "post_routing"};
-  return std::string(verdicts[static_cast<std::size_t>(rule->verdict)]) + " " +
-         hooks[static_cast<std::size_t>(rule->hook)] + " " + std::to_string(rule->priority) + " " + rule->table + " " +
-         rule->chain + " " + (rule->rule_num ? std::to_string(*rule->rule_num) : "-") + " " + rule->target + " [" +
-         rule->match_info + "]";
-}
-
-// The tracer is in `here`; packets come from `there` unless they are sent at LOCAL_OUT.
-class RuleTracerTest : public testing::Test {
- protected:
-  void start(RuleTracerOptions options = {}) {
-    auto started = RuleTracer::start(options, messages);
-    ASSERT_TRUE(started) << started.error().message;
-    tracer = std::move(*started);
-  }
-  TracedFlow in(const Tuple& flow) const { return {flow, interface_index("veth0")}; }
-  std::string decided_in(const Tuple& flow, double seconds = 2) {
-    {
-      const Netns::Inside peer(veth.there);
-      send(flow);
-    }
-    return say(wait_for(*tracer, in(flow), seconds));
-  }
-  std::string decided_out(const Tuple& flow, double seconds = 2) {
-    send(flow);
-    return say(wait_for(*tracer, {flow, 0}, seconds));
-  }
-  static Tuple tcp(std::uint16_t port) { return tuple(kThere4, next_port(), kHere4, port, IPPROTO_TCP); }
-  static Tuple udp(std::uint16_t port) { return tuple(kThere4, next_port(), kHere4, port, IPPROTO_UDP); }
-  static Tuple tcp6(std::uint16_t port) { return tuple(kThere6, next_port(), kHere6, port, IPPROTO_TCP); }
-  static Tuple udp6(std::uint16_t port) { return tuple(kThere6, next_port(), kHere6, port, IPPROTO_UDP); }
-  static std::uint16_t next_port() {
-    static std::uint16_t port = 20000;
-    return port++;
-  }
-
-  VethPair veth;
-  Netns::Inside inside{veth.here};
-  Messages messages;
-  std::unique_ptr<RuleTracer> tracer;
-};
+using RuleTracerTest = TracingTest;
 
 TEST_F(RuleTracerTest, NoRulesDecideNothing) {
   start();
