@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,11 @@ namespace fffa::ebpf {
 
 struct Messages : Logger {
   void log(LogLevel level, std::string_view message) override {
+    const std::lock_guard lock(mutex);
     all.push_back((level >= LogLevel::warning ? "! " : "  ") + std::string(message));
   }
   bool enabled(LogLevel) const override { return true; }
+  std::mutex mutex;
   std::vector<std::string> all;
 };
 
