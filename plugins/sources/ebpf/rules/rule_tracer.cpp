@@ -33,6 +33,7 @@ constexpr milliseconds kRefreshPause{50};      // at least, between listings
 constexpr int kRefreshShare = 3;               // times what the last one took: a quarter of one CPU at most
 constexpr milliseconds kFailurePause{2000};    // after a listing failed
 constexpr std::size_t kMaxUnresolved = 4096;   // traced packets that wait for a listing
+constexpr std::size_t kMaxGone = 1024;         // tables and chains that go while a listing is made
 constexpr std::size_t kMaxWantedFlows = 8192;  // remembered as asked for
 
 Verdict to_verdict(std::uint32_t code, bool rejects) {
@@ -106,6 +107,7 @@ class RuleTracer::Impl {
   Result<void> make_table();
   NftEvents::Handlers handlers();
   void on_table_gone(std::uint8_t family, const std::string& table);
+  void gone_meanwhile(std::uint8_t family, const std::string& table, const std::string& chain);
   void on_overrun();
   void take(Result<std::vector<ListedTable>> tables, Clock::duration taken);
   void take_listing();
@@ -139,8 +141,14 @@ class RuleTracer::Impl {
   Rule answer_;
   bool dirty_ = true;      // the ruleset has changed since a listing was asked for
   bool listing_ = false;   // one is being made
-  bool outdated_ = false;  // it may name a table that is not there any more
-  bool lost_ = false;      // our table
+  bool outdated_ = false;  // nobody knows what has gone meanwhile
+  struct Gone {
+    std::uint8_t family = 0;
+    std::string table;
+    std::string chain;  // empty: all of the table
+  };
+  std::vector<Gone> gone_;  // while the listing was made
+  bool lost_ = false;       // our table
   bool complained_ = false;
   Clock::time_point refresh_due_;
   Clock::time_point wants_due_;
@@ -197,23 +205,38 @@ NftEvents::Handlers RuleTracer::Impl::handlers() {
             join_.add(event, Clock::now());
           },
           [this](std::uint8_t family, const std::string& table) { on_table_gone(family, table); },
+          [this](std::uint8_t family, const std::string& table, const std::string& chain) {
+            ruleset_.chain_gone(family, table, chain);
+            gone_meanwhile(family, table, chain);
+          },
           [this](std::uint8_t family, const std::string& table, std::uint64_t handle) {
             ruleset_.rule_gone(family, table, handle);
           },
-          [this] { dirty_ = true; }, [this] { on_overrun(); }};
+          [this] { dirty_ = true; },
+          [this] { on_overrun(); }};
 }
 
 // Handles begin anew in a table of the same name: what was traced in the old one must not be looked up in the new one.
 void RuleTracer::Impl::on_table_gone(std::uint8_t family, const std::string& table) {
   if (family == NFPROTO_INET && table == table_) lost_ = true;
   ruleset_.table_gone(family, table);
-  outdated_ = listing_;
+  gone_meanwhile(family, table, "");
   const auto its = [&](const TracedPacket& packet) {
     return std::any_of(packet.runs.begin(), packet.runs.end(),
                        [&](const TraceRun& run) { return run.family == family && run.table == table; });
   };
   join_.give_up(its);
   stats_.unresolved += std::erase_if(unresolved_, its);
+}
+
+// The listing that is being made may still have it, or already have what took its place.
+void RuleTracer::Impl::gone_meanwhile(std::uint8_t family, const std::string& table, const std::string& chain) {
+  if (!listing_) return;
+  if (gone_.size() < kMaxGone) {
+    gone_.push_back({family, table, chain});
+  } else {
+    outdated_ = true;
+  }
 }
 
 // What was lost may be part of a packet's trace, or that a table was made anew. The next listing tells about tables.
@@ -244,9 +267,17 @@ void RuleTracer::Impl::take_listing() {
   auto listing = worker_.take_listing();
   if (!listing) return;
   listing_ = false;
-  if (!outdated_) return take(std::move(listing->tables), listing->taken);
+  if (outdated_) {
+    dirty_ = true;
+  } else {
+    take(std::move(listing->tables), listing->taken);
+    for (const auto& [family, table, chain] : gone_) {
+      if (chain.empty()) ruleset_.table_gone(family, table);
+      if (!chain.empty()) ruleset_.chain_gone(family, table, chain);
+    }
+  }
+  gone_.clear();
   outdated_ = false;
-  dirty_ = true;
 }
 
 void RuleTracer::Impl::ask_listing(Clock::time_point now) {

@@ -152,7 +152,14 @@ TEST_F(RuleTracerTest, RulesChange) {
   run_for(*tracer, 0.3);
   EXPECT_EQ(say(tracer->find(in(three))), "none");
   EXPECT_EQ(decided_in(udp(5)), "accept local_in 0 t in 1 ACCEPT [udp dport 5]");
+  // a chain of the same name at another priority
+  nft("flush chain ip t in\ndelete chain ip t in\n"
+      "add chain ip t in { type filter hook input priority 7; policy accept; }");
+  const auto four = udp(5);
+  EXPECT_EQ(decided_in(four), "accept local_in 7 t in - policy []");
   nft("flush ruleset");
+  run_for(*tracer, 0.1);
+  EXPECT_EQ(say(tracer->find(in(four))), "none");
   EXPECT_EQ(decided_in(udp(5), 0.3), "none");
 }
 

@@ -180,6 +180,16 @@ void Ruleset::table_gone(std::uint8_t family, const std::string& table) {
   drop(policies_);
 }
 
+// Its rules are said to be gone one by one.
+void Ruleset::chain_gone(std::uint8_t family, const std::string& table, const std::string& chain) {
+  const ChainKey name{family, table, chain};
+  base_chains_.erase(name);
+  const auto found = policies_.find(name);
+  if (found == policies_.end()) return;
+  found->second->gone = true;
+  policies_.erase(found);
+}
+
 void Ruleset::rule_gone(std::uint8_t family, const std::string& table, std::uint64_t handle) {
   const auto found = rules_.find({family, table, handle});
   if (found == rules_.end()) return;

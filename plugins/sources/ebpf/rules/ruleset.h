@@ -60,6 +60,7 @@ class Ruleset {
  public:
   void take(const std::vector<ListedTable>& tables);
   void table_gone(std::uint8_t family, const std::string& table);
+  void chain_gone(std::uint8_t family, const std::string& table, const std::string& chain);
   void rule_gone(std::uint8_t family, const std::string& table, std::uint64_t handle);
 
   // Null: no such rule.
