@@ -163,6 +163,40 @@ TEST_F(RuleTracerTest, RulesChange) {
   EXPECT_EQ(decided_in(udp(5), 0.3), "none");
 }
 
+// Tables are made anew all the time, with the same handles for other rules: whatever is said names the packet's port.
+TEST_F(RuleTracerTest, NeverAWrongRule) {
+  RuleTracerOptions options;
+  options.rate = 5000;
+  start(options);
+  std::vector<Tuple> sent;
+  int known = 0;
+  const auto check = [&] {
+    for (const auto& flow : sent) {
+      const Rule* rule = tracer->find(in(flow));
+      if (rule == nullptr) continue;
+      ++known;
+      EXPECT_EQ(rule->match_info, "udp dport " + std::to_string(flow.dst_port));
+    }
+  };
+  for (int round = 0; round < 60; ++round) {
+    std::string rules;
+    for (int i = 0; i < 8; ++i)
+      rules += "udp dport " + std::to_string((i * 3 + round) % 8 + 1) + (i % 2 == 0 ? " accept\n" : " drop\n");
+    nft((round == 0 ? "" : "delete table ip t\n") +
+        std::string("table ip t { chain in { type filter hook input priority 0;\n") + rules + "}\n}");
+    sent.clear();
+    for (std::uint16_t port = 1; port <= 8; ++port) {
+      sent.push_back(udp(port));
+      send_there(sent.back());
+      if ((port + round) % 3 == 0) tracer->read();
+      check();
+    }
+    run_for(*tracer, round % 4 == 0 ? 0.15 : 0.01);
+    check();
+  }
+  EXPECT_GT(known, 100);
+}
+
 TEST_F(RuleTracerTest, ConntrackStaysOff) {
   nft("table ip t { chain in { type filter hook input priority 0; udp dport 1 accept\n}\n}");
   start();
