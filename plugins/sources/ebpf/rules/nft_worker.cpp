@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "nft_worker.h"
 
-#include <signal.h>
 #include <sys/eventfd.h>
 
+#include <csignal>
 #include <cstdint>
 
 namespace fffa::ebpf {
