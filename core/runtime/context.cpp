@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "context.h"
 
+#include <algorithm>
 #include <stdexcept>
 #include <system_error>
 
@@ -228,9 +229,28 @@ Formatter Context::format(std::string_view name) {
   return Formatter(std::move(*format));
 }
 
+// Beside what the host itself finds wrong with the stage.
+void Context::degraded(std::string_view reason) {
+  const auto key = id_ + " (itself)";
+  if (reason.empty()) {
+    services_->health.recover(key);
+  } else {
+    services_->health.degrade(key, std::string(reason));
+  }
+}
+
+std::chrono::nanoseconds Context::close_time() const {
+  if (services_->abandoned) return {};
+  const auto now = Monotonic::now().time_since_epoch().count();
+  return std::chrono::nanoseconds(
+      std::max<std::int64_t>(0, std::min(close_by_.load(), services_->stop_by.load()) - now));
+}
+
 bool Context::close(std::chrono::nanoseconds limit) {
   *alive_ = false;
-  return background_.finish(limit);
+  const bool ended = background_.finish(limit);
+  degraded({});
+  return ended;
 }
 
 }  // namespace fffa::core

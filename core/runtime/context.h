@@ -73,8 +73,12 @@ class Context final : public StageContext {
   std::unique_ptr<Timer> every(std::chrono::nanoseconds period, std::function<void()> function) override;
   void background(std::function<void()> work) override { background_.push(std::move(work)); }
   Formatter format(std::string_view name) override;
+  void degraded(std::string_view reason) override;
+  std::chrono::nanoseconds close_time() const override;
 
   void open() { background_.open(); }
+  // close() may take until then (and until the run's deadline) from now on.
+  void let_close_take_until(Monotonic::time_point time) { close_by_ = time.time_since_epoch().count(); }
   bool uses_state() const noexcept { return uses_state_; }  // it has asked for its state directory
   // Before the stage is destroyed, on its thread or strand: nothing of it is called any more. False: background work
   // does not end.
@@ -94,6 +98,7 @@ class Context final : public StageContext {
   std::shared_ptr<Logger> log_;
   std::unique_ptr<Metrics> metrics_;
   std::atomic<bool> uses_state_{false};
+  std::atomic<std::int64_t> close_by_{0};  // of Monotonic
   Background background_;
 };
 

@@ -146,6 +146,7 @@ void Engine::start_rest() {
   }
   if (server_) server_->serve();
   services_->pool.start(graph_.pipeline.settings.threads);
+  services_->shutdown_timeout = graph_.pipeline.settings.shutdown_timeout.count();
   for (const auto& node : graph_.nodes)
     if (node->spec().kind != StageKind::source) node->open();
   graph_.each<SourceNode>([](SourceNode& source) { source.go(); });
@@ -162,6 +163,7 @@ void Engine::loop() {
   while (!all_ended()) {
     const auto now = Monotonic::now();
     if (options_.duration > 0ns && now - start >= options_.duration) stop_requested_ = true;
+    services_->shutdown_timeout = graph_.pipeline.settings.shutdown_timeout.count();  // a reload changes it
     const bool pointless = sinks_gone();
     if ((stop_requested_ || pointless) && !deadline) {
       say(LogLevel::info,
@@ -173,6 +175,7 @@ void Engine::loop() {
         source.end_without_run();
       });
       deadline = now + graph_.pipeline.settings.shutdown_timeout;
+      services_->stop_by = deadline->time_since_epoch().count();
     }
     if (deadline && now >= *deadline) return abandon();
     if (!deadline) handle_reload();

@@ -125,6 +125,10 @@ bool Node::demolish(std::chrono::nanoseconds limit) {
   return true;
 }
 
+void Node::let_close_take(std::chrono::nanoseconds time) {
+  if (context_) context_->let_close_take_until(Monotonic::now() + time);
+}
+
 void Node::count_rebuild() {
   services_->metrics
       .counter("fffa_stage_rebuilds_total", "Times the stage was built again after an error",

@@ -131,6 +131,7 @@ class Node : public std::enable_shared_from_this<Node> {
   void recover() { services_->health.recover(id()); }
   void finish();  // ended() from now on
   void open_context();
+  void let_close_take(std::chrono::nanoseconds time);
 
   template <typename F>
   static Result<void> caught(const char* what, F&& call) noexcept;

@@ -4,8 +4,10 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 
@@ -45,11 +47,13 @@ struct Services {
   Text host{};
   Text run_id{};
   std::filesystem::path state_root;
-  std::atomic<std::uint64_t> sequence{1};  // of the next record that leaves
-  std::atomic<bool> stopping{false};       // sources end their input
-  std::atomic<bool> abandoned{false};      // past the deadline: everything lets go
-  std::atomic<bool> close_failed{false};   // close() of a sink, maybe one that is gone by now
-  std::atomic<bool> draining{false};       // a reload empties the graph: edges take more than their capacity
+  std::atomic<std::uint64_t> sequence{1};         // of the next record that leaves
+  std::atomic<bool> stopping{false};              // sources end their input
+  std::atomic<std::int64_t> shutdown_timeout{0};  // nanoseconds, as the pipeline that runs has it
+  std::atomic<std::int64_t> stop_by{std::numeric_limits<std::int64_t>::max()};  // of Monotonic: the deadline of a stop
+  std::atomic<bool> abandoned{false};                                           // past the deadline: everything lets go
+  std::atomic<bool> close_failed{false};  // close() of a sink, maybe one that is gone by now
+  std::atomic<bool> draining{false};      // a reload empties the graph: edges take more than their capacity
 };
 
 // The machine's clocks.

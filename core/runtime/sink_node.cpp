@@ -70,6 +70,7 @@ void SinkNode::main() {
   {
     const std::lock_guard lock(gate_);
     collect();
+    if (!leaving_) let_close_take(std::chrono::nanoseconds(services_->shutdown_timeout));
     close_stage();
     collect();  // what close() completed is delivered, not held
   }

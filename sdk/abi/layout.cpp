@@ -249,6 +249,8 @@ void host() {
   FFFA_SLOT(StageContext::every);
   FFFA_SLOT(StageContext::background);
   FFFA_SLOT(StageContext::format);
+  FFFA_SLOT(StageContext::degraded);
+  FFFA_SLOT(StageContext::close_time);
   FFFA_SLOT(Logger::log);
   FFFA_SLOT(Logger::enabled);
   FFFA_SLOT(Counter::add);

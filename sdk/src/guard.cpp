@@ -94,6 +94,8 @@ class GuardedContext final : public StageContext {
     host_.background(mishap_->guard("background work", std::move(work), mishap_));
   }
   Formatter format(std::string_view name) override { return host_.format(name); }
+  void degraded(std::string_view reason) override { host_.degraded(reason); }
+  std::chrono::nanoseconds close_time() const override { return host_.close_time(); }
 
  private:
   StageContext& host_;

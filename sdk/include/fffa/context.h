@@ -99,6 +99,13 @@ class StageContext {
   // "json", "vpc" (AWS's default format), or "vpc:" + an AWS format string. Throws std::invalid_argument on anything
   // else (a bug: validate first).
   virtual Formatter format(std::string_view name) = 0;
+
+  // Something is wrong that the stage goes on with: /healthz shows the reason until it is told an empty one. Any
+  // thread.
+  virtual void degraded(std::string_view reason) = 0;
+  // How long close() may take, for sinks that then wait for somebody else: what is left of `shutdown_timeout` where the
+  // run ends, nothing where the stage is only built again. It shrinks; ask anew. Any thread.
+  virtual std::chrono::nanoseconds close_time() const = 0;
 };
 
 }  // namespace fffa

@@ -151,6 +151,16 @@ std::unique_ptr<Timer> TestContext::every(std::chrono::nanoseconds period, std::
   return std::make_unique<TickTimer>(std::move(tick));
 }
 
+void TestContext::degraded(std::string_view reason) {
+  const std::lock_guard lock(mutex_);
+  degraded_ = reason;
+}
+
+std::string TestContext::degraded_reason() const {
+  const std::lock_guard lock(mutex_);
+  return degraded_;
+}
+
 Formatter TestContext::format(std::string_view name) {
   if (name == "json") return Formatter(make_json_format(texts_));
   if (name == "vpc" || name.starts_with("vpc:")) {

@@ -6,7 +6,7 @@
 
 #include <version>
 
-#define FFFA_ABI_VERSION 2
+#define FFFA_ABI_VERSION 3
 
 #define FFFA_DETAIL_STR2(x) #x
 #define FFFA_DETAIL_STR(x) FFFA_DETAIL_STR2(x)
@@ -52,7 +52,7 @@
 #endif
 #endif
 
-// "fffa-build-tag abi=2 arch=x86_64 stdlib=libstdc++-12 cxx11_abi=1 debug=0 sanitizer=none"
+// "fffa-build-tag abi=3 arch=x86_64 stdlib=libstdc++-12 cxx11_abi=1 debug=0 sanitizer=none"
 #define FFFA_BUILD_TAG                                                                                                \
   "fffa-build-tag abi=" FFFA_DETAIL_STR(FFFA_ABI_VERSION) " arch=" FFFA_DETAIL_ARCH " stdlib=" FFFA_DETAIL_STDLIB     \
                                                           " cxx11_abi=" FFFA_DETAIL_CXX11 " debug=" FFFA_DETAIL_DEBUG \

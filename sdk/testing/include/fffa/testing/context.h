@@ -95,6 +95,8 @@ class TestContext final : public StageContext {
   // Forgets what is pending, as the host does when a stage is gone.
   void forget_pending();
   std::size_t timers() const;
+  std::string degraded_reason() const;  // the last one told, empty: none
+  void set_close_time(std::chrono::nanoseconds time) { close_time_ = time.count(); }
 
   const std::string& id() const override { return id_; }
   const std::string& type() const override { return type_; }
@@ -109,6 +111,8 @@ class TestContext final : public StageContext {
   std::unique_ptr<Timer> every(std::chrono::nanoseconds period, std::function<void()> function) override;
   void background(std::function<void()> work) override;
   Formatter format(std::string_view name) override;
+  void degraded(std::string_view reason) override;
+  std::chrono::nanoseconds close_time() const override { return std::chrono::nanoseconds(close_time_); }
 
  private:
   struct Tick;
@@ -125,6 +129,8 @@ class TestContext final : public StageContext {
   Text host_;
   Text run_id_;
   std::filesystem::path state_;
+  std::atomic<std::int64_t> close_time_{0};
+  std::string degraded_;
   mutable std::mutex mutex_;
   std::deque<std::function<void()>> posted_;
   std::deque<std::function<void()>> background_;
