@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: MIT
 // Client and fetch() against a server that behaves as badly as one can.
-#include "client.h"
+#include "fffa_aws/imds_client.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
+#include "../../common/aws/http_server.h"
 #include "fffa/testing/context.h"
-#include "http_server.h"
+#include "fffa_aws/http.h"
 #include "metadata.h"
 
 namespace fffa::imds {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::HttpServer;
-using testing::Request;
-using testing::Response;
+using aws::testing::HttpServer;
+using aws::testing::Request;
+using aws::testing::Response;
 using Kind = Reply::Kind;
 
 constexpr const char* kTokenPath = "/latest/api/token";
@@ -139,12 +140,12 @@ TEST(Client, GivesUpOnWhatStallsOrDrips) {
 }
 
 TEST(Client, RefusesHugeReplies) {
-  Peer s(with_token([](const Request&) { return reply(200, std::string(kMaxReply + 1, 'x')); }));
+  Peer s(with_token([](const Request&) { return reply(200, std::string(aws::HttpClient::kMaxBody + 1, 'x')); }));
   const Reply huge = s.client.get("/latest/a");
   EXPECT_EQ(huge.kind, Kind::unreachable);
   EXPECT_NE(huge.text.find("64 KiB"), std::string::npos) << huge.text;
-  Peer fits(with_token([](const Request&) { return reply(200, std::string(kMaxReply, 'x')); }));
-  EXPECT_EQ(fits.client.get("/latest/a").text.size(), kMaxReply);
+  Peer fits(with_token([](const Request&) { return reply(200, std::string(aws::HttpClient::kMaxBody, 'x')); }));
+  EXPECT_EQ(fits.client.get("/latest/a").text.size(), aws::HttpClient::kMaxBody);
 }
 
 TEST(Client, RefusesTokensThatAreNone) {

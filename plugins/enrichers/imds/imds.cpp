@@ -12,28 +12,12 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
-constexpr const char* kIPv4 = "http://169.254.169.254";
-constexpr const char* kIPv6 = "http://[fd00:ec2::254]";
 constexpr std::size_t kMaxInterfaces = 65536;  // names remembered
 constexpr int kQuickRefreshes = 4;             // 1, 2, 4 and 8 s after a new interface was seen
 constexpr double kJitter = 0.1;
 
 const char* environment(const char* name) {
   return std::getenv(name);
-}
-
-bool is(const char* text, std::string_view wanted) {
-  if (text == nullptr) return false;
-  return std::equal(wanted.begin(), wanted.end(), text, text + std::string_view(text).size(),
-                    [](char a, char b) { return a == (b >= 'A' && b <= 'Z' ? b - 'A' + 'a' : b); });
-}
-
-// A positive number, or 0 if the variable is not set or makes no sense.
-double number(const char* text) {
-  if (text == nullptr) return 0;
-  char* end = nullptr;
-  const double value = std::strtod(text, &end);
-  return *end == 0 && std::isfinite(value) && value > 0 ? std::min(value, 60.0) : 0;
 }
 
 void fill(Text& value, Text known) noexcept {
@@ -53,28 +37,13 @@ void fill(AwsIdentity& identity, const AwsIdentity& known) noexcept {
 }  // namespace
 
 ClientOptions client_options(const Config& config, const char* (*variable)(const char*)) {
-  ClientOptions options;
-  const char* endpoint = variable("AWS_EC2_METADATA_SERVICE_ENDPOINT");
-  if (config.endpoint) {
-    options.endpoint = *config.endpoint;
-  } else if (endpoint != nullptr && *endpoint != 0) {
-    options.endpoint = endpoint;
-  } else {
-    options.endpoint = is(variable("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"), "ipv6") ? kIPv6 : kIPv4;
-  }
+  ClientOptions options = aws::client_options(variable);
+  if (config.endpoint) options.endpoint = *config.endpoint;
   while (options.endpoint.ends_with('/')) options.endpoint.pop_back();
-  const double timeout = number(variable("AWS_METADATA_SERVICE_TIMEOUT"));
-  if (timeout > 0) options.connect_timeout = milliseconds(std::max(1L, std::lround(timeout * 1000)));
   if (config.timeout) options.connect_timeout = std::chrono::duration_cast<milliseconds>(*config.timeout);
   options.total_timeout = options.connect_timeout * 2;
-  const double attempts = number(variable("AWS_METADATA_SERVICE_NUM_ATTEMPTS"));
-  if (attempts >= 1) options.attempts = static_cast<int>(std::min(attempts, 10.0));
   if (config.attempts) options.attempts = *config.attempts;
   return options;
-}
-
-bool disabled(const char* (*variable)(const char*)) {
-  return is(variable("AWS_EC2_METADATA_DISABLED"), "true");
 }
 
 void Imds::check(const Config& config, Checker& checker) {
@@ -90,7 +59,7 @@ Imds::Imds(Config config, StageContext& context)
                                              "Times that the metadata was asked for, by result", {{"result", "ok"}})),
       requests_failed_(context.metrics().counter(
           "fffa_imds_refreshes_total", "Times that the metadata was asked for, by result", {{"result", "failed"}})) {
-  if (disabled(&environment)) {
+  if (aws::imds_disabled(&environment)) {
     context_.log().info("AWS_EC2_METADATA_DISABLED is set: aws_* fields stay null");
     return;
   }

@@ -15,12 +15,14 @@
 #include <unordered_map>
 #include <vector>
 
-#include "client.h"
 #include "fffa/plugin.h"
+#include "fffa_aws/imds_client.h"
 #include "links.h"
 #include "metadata.h"
 
 namespace fffa::imds {
+
+using aws::ClientOptions;
 
 struct Config {
   std::optional<std::string> endpoint;
@@ -40,7 +42,6 @@ FFFA_CONFIG(Config,
 
 // What the configuration and AWS's environment variables come to; `variable` is getenv() or a test's own.
 ClientOptions client_options(const Config& config, const char* (*variable)(const char*));
-bool disabled(const char* (*variable)(const char*));
 
 class Imds final : public Enricher {
  public:

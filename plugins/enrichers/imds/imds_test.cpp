@@ -7,17 +7,17 @@
 #include <cstdlib>
 #include <map>
 
+#include "../../common/aws/http_server.h"
 #include "fffa/testing/harness.h"
-#include "http_server.h"
 
 namespace fffa::imds {
 namespace {
 
 using namespace std::chrono_literals;
+using aws::testing::HttpServer;
+using aws::testing::Request;
+using aws::testing::Response;
 using fffa::testing::Harness;
-using testing::HttpServer;
-using testing::Request;
-using testing::Response;
 
 // The suite sets it, so that no other test asks the real service; these ask servers of their own.
 class WithoutVariable : public ::testing::Environment {
@@ -116,7 +116,7 @@ TEST(ImdsOptions, HonourAwsVariables) {
   EXPECT_EQ(client_options({}, variable).connect_timeout, 1000ms);
   EXPECT_EQ(client_options({}, variable).total_timeout, 2000ms);
   EXPECT_EQ(client_options({}, variable).attempts, 3);
-  EXPECT_FALSE(disabled(variable));
+  EXPECT_FALSE(aws::imds_disabled(variable));
   variables["AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"] = "IPv6";
   EXPECT_EQ(client_options({}, variable).endpoint, "http://[fd00:ec2::254]");
   variables["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = "http://127.0.0.1:1338/";
@@ -137,7 +137,7 @@ TEST(ImdsOptions, HonourAwsVariables) {
   EXPECT_EQ(client_options(config, variable).connect_timeout, 300ms);
   EXPECT_EQ(client_options(config, variable).attempts, 5);
   variables["AWS_EC2_METADATA_DISABLED"] = "TRUE";
-  EXPECT_TRUE(disabled(variable));
+  EXPECT_TRUE(aws::imds_disabled(variable));
 }
 
 TEST(ImdsOptions, AnEndpointIsAnHttpUrl) {

@@ -6,10 +6,13 @@
 #include <string_view>
 #include <vector>
 
-#include "client.h"
 #include "fffa/record.h"
+#include "fffa_aws/imds_client.h"
 
 namespace fffa::imds {
+
+using aws::Client;
+using aws::Reply;
 
 // One network interface of the instance. Empty: not set.
 struct Eni {

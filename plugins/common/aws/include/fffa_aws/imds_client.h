@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -13,9 +12,7 @@
 
 #include "fffa/context.h"
 
-namespace fffa::imds {
-
-inline constexpr std::size_t kMaxReply = 64 * 1024;  // bytes; real replies have some hundred
+namespace fffa::aws {
 
 struct ClientOptions {
   std::string endpoint;  // "http://169.254.169.254", without a slash at the end
@@ -23,6 +20,10 @@ struct ClientOptions {
   std::chrono::milliseconds total_timeout{2000};  // of one request
   int attempts = 3;  // for server errors and broken replies; never for a connection that cannot be made
 };
+
+// What AWS's environment variables come to; `variable` is getenv() or a test's own.
+ClientOptions client_options(const char* (*variable)(const char*));
+bool imds_disabled(const char* (*variable)(const char*));
 
 struct Reply {
   enum class Kind {
@@ -46,11 +47,11 @@ class Client {
   const std::string& endpoint() const { return options_.endpoint; }
 
  private:
-  struct Curl;
+  struct Connection;
   ClientOptions options_;
   Clock& clock_;
   const std::atomic<bool>& stop_;
-  std::unique_ptr<Curl> curl_;
+  std::unique_ptr<Connection> connection_;
   std::string token_;
   std::chrono::nanoseconds token_good_until_{};
 
@@ -59,4 +60,4 @@ class Client {
   void pause(int attempt) const;
 };
 
-}  // namespace fffa::imds
+}  // namespace fffa::aws

@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <stdexcept>
 
-namespace fffa::imds::testing {
+namespace fffa::aws::testing {
 
 std::string Request::header(const std::string& name) const {
   std::string lower = headers;
@@ -114,4 +114,4 @@ void HttpServer::send(int connection, const Response& response) {
   }
 }
 
-}  // namespace fffa::imds::testing
+}  // namespace fffa::aws::testing

@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-namespace fffa::imds::testing {
+namespace fffa::aws::testing {
 
 struct Request {
   std::string method;
@@ -57,4 +57,4 @@ class HttpServer {
   void send(int connection, const Response& response);
 };
 
-}  // namespace fffa::imds::testing
+}  // namespace fffa::aws::testing
