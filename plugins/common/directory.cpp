@@ -39,7 +39,9 @@ Result<Folder> Directory::folder(const std::vector<std::string>& components) con
   if (!folder.fd) return system_error("open " + path_.string(), errno, Disposition::retry);
   for (const auto& component : components) {
     folder.path /= component;
-    if (::mkdirat(folder.fd.get(), component.c_str(), kFolderMode) != 0 && errno != EEXIST) {
+    if (::mkdirat(folder.fd.get(), component.c_str(), kFolderMode) == 0) {
+      static_cast<void>(::fsync(folder.fd.get()));  // what is synced within it can be found after a power loss
+    } else if (errno != EEXIST) {
       return system_error("create " + folder.path.string(), errno, Disposition::retry);
     }
     Descriptor next(::openat(folder.fd.get(), component.c_str(), O_DIRECTORY | O_NOFOLLOW | O_RDONLY | O_CLOEXEC));

@@ -110,7 +110,10 @@ Result<void> SealedFile::write_pending() {
 }
 
 Result<void> SealedFile::sync() {
-  if (file_ && ::fdatasync(file_.get()) != 0) return failed("sync", path_);
+  if (!file_) return {};
+  if (::fdatasync(file_.get()) != 0) return failed("sync", path_);
+  if (!name_synced_ && ::fsync(folder_.fd.get()) != 0) return failed("sync", folder_.path.string());
+  name_synced_ = true;
   return {};
 }
 
@@ -182,6 +185,7 @@ Result<bool> SealedFile::try_open(unsigned attempt) {
   }
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return failed("lock", path_);
   file_ = std::move(file);
+  name_synced_ = false;
   return true;
 }
 

@@ -14,6 +14,9 @@ namespace fffa::vpc_flow_log {
 // AWS publishes every 5 minutes; a file holds the records that ended within its 5 minutes.
 inline constexpr TimeNs kFileInterval = TimeNs{300} * 1'000'000'000;
 
+// AWSLogs ... hour: so deep are the folders.
+inline constexpr unsigned kFolderDepth = 8;
+
 // The start of the 5 minutes that `end` (of a record) falls into.
 constexpr TimeNs slot_of(TimeNs end) noexcept {
   return end < 0 ? 0 : end / kFileInterval * kFileInterval;

@@ -2,6 +2,7 @@
 #include "vpc_flow_log.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <utility>
 
@@ -10,7 +11,6 @@
 namespace fffa::vpc_flow_log {
 namespace {
 
-constexpr unsigned kFolderDepth = 8;        // AWSLogs ... hour
 constexpr std::size_t kMaxOpenFiles = 256;  // accounts x regions x 5 minutes; more are sealed early
 
 std::string machine_id(StageContext& context) {
@@ -22,6 +22,61 @@ std::string machine_id(StageContext& context) {
 
 VpcFormatOptions format_options(const Config& config) {
   return {config.log_format, config.eni_address, config.account_id.value_or(""), config.region.value_or("")};
+}
+
+std::string variable(const char* name) {
+  const char* const value = std::getenv(name);
+  return value == nullptr ? std::string() : std::string(value);
+}
+
+std::string bucket_region(const Config& config) {
+  if (config.bucket_region) return *config.bucket_region;
+  if (config.region) return *config.region;
+  const auto region = variable("AWS_REGION");
+  return region.empty() ? variable("AWS_DEFAULT_REGION") : region;
+}
+
+UploadOptions upload_options(const Config& config) {
+  UploadOptions options;
+  options.directory = config.directory;
+  options.prefix = config.prefix.value_or("");
+  options.credentials_file = config.credentials_file.value_or("").string();
+  options.s3.bucket = *config.bucket;
+  options.s3.region = bucket_region(config);
+  options.s3.endpoint = config.endpoint.value_or("");
+  while (options.s3.endpoint.ends_with('/')) options.s3.endpoint.pop_back();
+  options.s3.ca_file = variable("AWS_CA_BUNDLE");
+  return options;
+}
+
+bool is_name(std::string_view text, std::string_view others) {
+  return !text.empty() && std::ranges::all_of(text, [others](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || others.find(c) != others.npos;
+  });
+}
+
+void check_upload(const Config& config, Checker& checker) {
+  const auto needs_bucket = [&](const char* option, bool given) {
+    if (given && !config.bucket) checker.error(option, "says how files are uploaded, and there is no `bucket`");
+  };
+  needs_bucket("prefix", config.prefix.has_value());
+  needs_bucket("endpoint", config.endpoint.has_value());
+  needs_bucket("bucket_region", config.bucket_region.has_value());
+  needs_bucket("credentials_file", config.credentials_file.has_value());
+  needs_bucket("max_staging", config.max_staging.has_value());
+  if (config.bucket && (!is_name(*config.bucket, "-._") || config.bucket->size() < 3 || config.bucket->size() > 63))
+    checker.error("bucket", "is the name of a bucket alone: 3 to 63 letters, digits, `-` and `.`",
+                  "such as my-flow-logs");
+  if (config.prefix && (config.prefix->starts_with('/') || config.prefix->size() > 512))
+    checker.error("prefix", "begins with a letter, not with `/`, and has at most 512 characters");
+  if (config.bucket_region && !is_name(*config.bucket_region, "-"))
+    checker.error("bucket_region", "is a region such as eu-central-1");
+  if (!config.endpoint) return;
+  const auto scheme = config.endpoint->starts_with("https://") ? 8 : config.endpoint->starts_with("http://") ? 7 : 0;
+  auto host = config.endpoint->substr(static_cast<std::size_t>(scheme));
+  while (host.ends_with('/')) host.pop_back();
+  if (scheme == 0 || !is_name(host, "-.:[]_"))
+    checker.error("endpoint", "is a URL without a path", "such as https://minio.example:9000");
 }
 
 }  // namespace
@@ -43,6 +98,7 @@ void VpcFlowLog::check(const Config& config, Checker& checker) {
   name("account_id", config.account_id);
   name("region", config.region);
   name("flow_log_id", config.flow_log_id);
+  check_upload(config, checker);
 }
 
 VpcFlowLog::VpcFlowLog(Config config, StageContext& context)
@@ -61,6 +117,7 @@ VpcFlowLog::VpcFlowLog(Config config, StageContext& context)
       config_.flow_log_id.value_or(default_flow_log_id(machine_id(context), context.id(), config_.log_format));
   if (auto folder = directory_.folder({}); !folder) throw Failure(folder.error());
   reclaim();
+  if (config_.bucket) uploader_ = std::make_unique<Uploader>(upload_options(config_), context);
 }
 
 void VpcFlowLog::reclaim() {
@@ -70,6 +127,8 @@ void VpcFlowLog::reclaim() {
 }
 
 Result<void> VpcFlowLog::write(const Batch& batch) {
+  if (uploader_ && config_.max_staging && uploader_->waiting() >= config_.max_staging->bytes)
+    return retry("the staging area " + config_.directory.string() + " holds `max_staging`: waiting for uploads");
   const common::BatchMark now(batch);
   if (pending_ != now) {
     format(batch);
@@ -83,8 +142,18 @@ Result<void> VpcFlowLog::write(const Batch& batch) {
 }
 
 Result<void> VpcFlowLog::close() {
-  if (auto flushed = flush(); !flushed) return flushed;
-  return seal(kEndOfInput);
+  auto result = flush();
+  if (result) result = seal(kEndOfInput);
+  if (uploader_) uploader_->close();
+  return result;
+}
+
+void VpcFlowLog::on_event(const common::FileEvent& event) {
+  report_.on_event(event);
+  if (!uploader_ || event.kind != common::FileEvent::Kind::sealed) return;
+  std::error_code error;
+  const auto size = std::filesystem::file_size(event.path, error);
+  uploader_->wake(error ? 0 : size);
 }
 
 void VpcFlowLog::format(const Batch& batch) {
@@ -142,7 +211,7 @@ std::unique_ptr<VpcFlowLog::OpenFile> VpcFlowLog::make_file(Text account, Text r
   };
   common::SealedFile::Options options{folder_of(key, config_.hive, config_.hourly), std::move(name), true,
                                       std::string(format_->header()),
-                                      [this](const common::FileEvent& event) { report_.on_event(event); }};
+                                      [this](const common::FileEvent& event) { on_event(event); }};
   return std::make_unique<OpenFile>(
       OpenFile{account, region, slot, false, common::SealedFile(directory_, std::move(options))});
 }
@@ -154,6 +223,9 @@ std::string VpcFlowLog::component(const std::optional<std::string>& chosen, Text
 Result<void> VpcFlowLog::flush() {
   for (const auto& open : files_) {
     if (auto flushed = open->file.flush(); !flushed) return flushed;
+    // What is on its way to a store counts as delivered when it is on disk.
+    if (!uploader_) continue;
+    if (auto synced = open->file.sync(); !synced) return synced;
   }
   return {};
 }

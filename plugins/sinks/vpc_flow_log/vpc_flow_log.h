@@ -19,6 +19,7 @@
 #include "fffa_common/sealed_file.h"
 #include "fffa_common/vpc_options.h"
 #include "keys.h"
+#include "uploader.h"
 #include "windows.h"
 
 namespace fffa::vpc_flow_log {
@@ -33,8 +34,14 @@ struct Config {
   std::optional<std::string> account_id;
   std::optional<std::string> region;
   std::optional<std::string> flow_log_id;
+  std::optional<std::string> bucket;
+  std::optional<std::string> prefix;
+  std::optional<std::string> endpoint;
+  std::optional<std::string> bucket_region;
+  std::optional<std::filesystem::path> credentials_file;
+  std::optional<ByteSize> max_staging;
 };
-FFFA_CONFIG(Config, (directory, "the bucket's stand-in: AWSLogs/... is made below it"),
+FFFA_CONFIG(Config, (directory, "AWSLogs/... is made below it; with `bucket` files wait here for their upload"),
             (log_format, "fields of a line, as AWS writes them: `${version} ${account-id} ...`"),
             (eni_address, "what srcaddr and dstaddr show on the interface's own side"),
             (hive, "Hive-compatible folder names (year=2026/month=01/...)"), (hourly, "a folder per hour"),
@@ -42,7 +49,16 @@ FFFA_CONFIG(Config, (directory, "the bucket's stand-in: AWSLogs/... is made belo
              range(ByteSize{1}, ByteSize{1'000'000'000'000})),
             (account_id, "account in lines and paths; default: the interface's, else `unknown`"),
             (region, "region in lines and paths; default: the interface's, else `unknown` in paths"),
-            (flow_log_id, "in file names; default: fl- and 17 digits made from machine, stage and format"))
+            (flow_log_id, "in file names; default: fl- and 17 digits made from machine, stage and format"),
+            (bucket, "S3 bucket that finished files are moved to"),
+            (prefix, "in the bucket: keys are PREFIX/AWSLogs/..."),
+            (endpoint, "base URL of an S3-compatible store; default: AWS's of the region"),
+            (bucket_region, "default: `region`, else AWS_REGION or AWS_DEFAULT_REGION, else what the server says"),
+            (credentials_file,
+             "shared credentials file; default: AWS_ACCESS_KEY_ID and others of the environment, "
+             "else ~/.aws/credentials, else the instance's role"),
+            (max_staging, "no more is taken while so many bytes wait for their upload; default: until the disk is full",
+             range(ByteSize{1}, ByteSize{1'000'000'000'000'000})))
 
 class VpcFlowLog final : public Sink {
  public:
@@ -74,12 +90,14 @@ class VpcFlowLog final : public Sink {
   std::string text_;
   std::uint64_t files_made_ = 0;
   common::FileReport report_;
+  std::unique_ptr<Uploader> uploader_;  // with a bucket
   Counter& status_lines_;
   Counter& deficits_lost_;
 
   std::optional<common::BatchMark> pending_;  // formatted, not written yet
 
   void reclaim();
+  void on_event(const common::FileEvent& event);
   void format(const Batch& batch);
   void add_lines(const FlowRecord& record);
   OpenFile& file_of(const AwsIdentity& aws, TimeNs end);

@@ -59,7 +59,7 @@ class SealedFile {
   // Flushes, syncs to disk, gives the file its final name. Nothing may follow. Without a line ever added it leaves no
   // file.
   Result<void> seal();
-  // Syncs what was flushed to disk.
+  // Syncs what was flushed to disk, and the part file's name: the next start finds it after a power loss.
   Result<void> sync();
 
   std::uint64_t size() const noexcept { return written_ + pending_.size(); }  // bytes of the file, about
@@ -80,6 +80,7 @@ class SealedFile {
   std::uint64_t written_ = 0;
   std::uint64_t lines_ = 0;      // added
   std::uint64_t raw_lines_ = 0;  // of them, since the last flush
+  bool name_synced_ = false;
   bool finished_ = false;
   bool renamed_ = false;
   bool sealed_ = false;
