@@ -224,6 +224,78 @@ TEST(Sinks, ASinkThatIsGoneIsNotRebuiltAndOthersGoOn) {
   EXPECT_EQ(rig.engine->balances().at("other").delivered.records, 20);
 }
 
+// A sink that goes on while something is wrong, and one that is built again in between.
+TEST(Sinks, WhatAStageSaysOfItselfIsShownUntilItTakesItBackOrGoes) {
+  Rig rig;
+  std::atomic<int> taken = 0;
+  rig.source("in", [&](Output& out) {
+    while (out.wait(1ms)) out.emit(batch_of(1));
+    return Result<void>{};
+  });
+  rig.add("out", StageKind::sink,
+          [&](StageContext& context, const ConfigNode&) {
+            auto sink = std::make_unique<FakeSink>();
+            sink->on_write = [&](const Batch& batch) -> Result<void> {
+              if (batch.empty()) return {};
+              switch (++taken) {
+                case 20: context.degraded("the store is away"); break;
+                case 200: context.degraded({}); break;
+                case 400: context.degraded("again"); break;
+                case 600: return fail("broken");
+                default: break;
+              }
+              return {};
+            };
+            return sink;
+          },
+          {"in"});
+  rig.start();
+  const auto shown = [&] { return rig.engine->health().degraded(); };
+  EXPECT_TRUE(eventually([&] { return shown().contains("out (itself)"); }));
+  EXPECT_TRUE(eventually([&] { return taken > 200 && taken < 400 && shown().empty(); }));
+  EXPECT_TRUE(eventually([&] { return taken > 400 && shown().contains("out (itself)"); }));
+  EXPECT_TRUE(eventually([&] { return taken > 600 && shown().empty(); })) << "the next stage has said nothing";
+  rig.engine->stop();
+  EXPECT_EQ(rig.wait(), kExitOk);
+}
+
+TEST(Sinks, CloseMayTakeWhatIsLeftOfTheShutdownTimeout) {
+  Rig rig;
+  rig.pipeline.settings.shutdown_timeout = 5s;
+  std::vector<std::chrono::nanoseconds> times;
+  std::atomic<int> writes = 0;
+  rig.source("in", [](Output& out) {
+    for (int i = 0; i < 3; ++i) out.emit(batch_of(1));
+    while (out.wait(1ms)) {
+    }
+    return Result<void>{};
+  });
+  rig.add("out", StageKind::sink,
+          [&](StageContext& context, const ConfigNode&) {
+            auto sink = std::make_unique<FakeSink>();
+            sink->on_write = [&](const Batch& batch) -> Result<void> {
+              return !batch.empty() && ++writes == 2 ? fail("broken") : Result<void>{};
+            };
+            sink->on_close = [&]() -> Result<void> {
+              times.push_back(context.close_time());
+              std::this_thread::sleep_for(50ms);
+              times.push_back(context.close_time());
+              return {};
+            };
+            return sink;
+          },
+          {"in"});
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return writes == 4; }));
+  rig.engine->stop();
+  EXPECT_EQ(rig.wait(), kExitOk);
+  ASSERT_EQ(times.size(), 4u);
+  EXPECT_EQ(times[0], 0s) << "it is built again";
+  EXPECT_GT(times[2], 3s);
+  EXPECT_LE(times[2], 5s);
+  EXPECT_LE(times[3], times[2] - 50ms);
+}
+
 TEST(Sinks, WhenTheLastSinkIsGoneTheRunEndsByItself) {
   Rig rig;
   rig.pipeline.settings.shutdown_timeout = 1h;
