@@ -193,6 +193,7 @@ HttpReply HttpClient::perform(const HttpRequest& request, const HttpOptions& opt
   curl_slist_free_all(headers);
 
   reply.failure = transfer.too_large ? Failure::too_large : failure_of(code);
+  if (reply.failure == Failure::stopped && !stop) reply.failure = Failure::broken;  // the body could not be read
   if (reply.failure == Failure::none) return reply;
   if (transfer.too_large) {
     reply.error = "the reply has more than 64 KiB";

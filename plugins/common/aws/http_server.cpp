@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <stdexcept>
 
 namespace fffa::aws::testing {
@@ -81,7 +82,15 @@ void HttpServer::answer(int connection) {
   request.method = text.substr(0, text.find(' '));
   const auto path = request.method.size() + 1;
   request.path = text.substr(path, text.find(' ', path) - path);
-  request.headers = text.substr(text.find("\r\n"));
+  const auto end = text.find("\r\n\r\n");
+  request.headers = text.substr(text.find("\r\n"), end + 4 - text.find("\r\n"));
+  request.body = text.substr(end + 4);
+  const auto size = std::strtoul(request.header("content-length").c_str(), nullptr, 10);
+  while (request.body.size() < size) {
+    const ssize_t n = recv(connection, buffer, sizeof buffer, 0);
+    if (n <= 0) return;
+    request.body.append(buffer, static_cast<std::size_t>(n));
+  }
   Handler handler;
   {
     const std::lock_guard lock(mutex_);

@@ -17,6 +17,7 @@ struct Request {
   std::string method;
   std::string path;
   std::string headers;  // as they came
+  std::string body;     // as far as Content-Length says
   // The value of a header, by its lower-case name; empty if it is not there.
   std::string header(const std::string& name) const;
 };

@@ -201,7 +201,8 @@ class Upload {
 
   Uploaded send_parts(const std::string& id, std::vector<Part>& parts) {
     const auto fewest = (file_.size + kMaxParts - 1) / kMaxParts;
-    const auto size = std::max(s3_.options().part_size, (fewest + kMiB - 1) / kMiB * kMiB);
+    const auto usual = s3_.options().part_size;
+    const auto size = fewest <= usual ? usual : (fewest + kMiB - 1) / kMiB * kMiB;
     for (std::uint64_t at = 0; at < file_.size; at += size) {
       auto body = part_of(file_.fd, at, std::min(size, file_.size - at));
       Sha256 sum;

@@ -126,19 +126,20 @@ class Uploader::Worker {
     for (const auto& file : files) bytes += file.size;
     std::uint64_t left = files.size();
     aws::Uploaded worst{Kind::ok, false, {}, {}};
+    const StagedFile* stays = nullptr;  // the oldest that could not be uploaded
     measure(left, bytes, files.empty() ? nullptr : &files.front());
-    for (const auto& file : files) {
-      if (stop) break;
-      auto outcome = upload(file);
-      count(outcome, file);
+    for (std::size_t i = 0; i < files.size() && !stop; ++i) {
+      auto outcome = upload(files[i]);
+      count(outcome, files[i]);
       if (outcome.kind == Kind::ok) {
-        measure(--left, bytes -= file.size, &file);
+        const auto* next = i + 1 < files.size() ? &files[i + 1] : nullptr;
+        measure(--left, bytes -= files[i].size, stays != nullptr ? stays : next);
         continue;
       }
       worst = std::move(outcome);
+      if (stays == nullptr) stays = &files[i];
       if (!others_may_pass(worst.kind)) break;
     }
-    if (left == 0) meters_.oldest.set(0);
     if (stop) return kLookAgain;
     return worst.kind == Kind::ok ? succeeded() : failed(worst.error, worst.retry_after);
   }
@@ -229,7 +230,7 @@ void Uploader::wake(std::uint64_t bytes) {
   worker_->waiting += bytes;
   if (running_) {
     again_ = true;
-  } else {
+  } else if (!troubled_) {
     start();
   }
 }
@@ -251,8 +252,9 @@ void Uploader::start() {
 
 void Uploader::passed(std::chrono::nanoseconds pause) {
   running_ = false;
+  troubled_ = pause != kLookAgain;
   // What was sealed meanwhile goes at once, unless the server is in trouble.
-  if (again_ && pause == kLookAgain) return start();
+  if (again_ && !troubled_) return start();
   timer_ = context_.every(pause, [this] {
     if (!running_) start();
   });

@@ -46,6 +46,7 @@ class Uploader {
   std::unique_ptr<Timer> timer_;
   bool running_ = false;
   bool again_ = false;
+  bool troubled_ = false;  // the last pass failed: the next one comes when its pause is over
 
   void start();
   void passed(std::chrono::nanoseconds pause);
