@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""s3_test.py FFFA MINIO [unittest arguments]: vpc_flow_log uploads to a real S3 server, which checks signatures, and which awscli and
+"""s3_test.py MINIO FFFA WRITER PLUGIN [unittest arguments]: vpc_flow_log uploads to a real S3 server, which checks signatures, and which awscli and
 flowlogs-reader read back. Run with the Python of tests/services/fetch."""
 import datetime
 import gzip
 import os
 import pathlib
+import random
 import signal
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from flowlogs_reader import S3FlowLogsReader
 from run import START, Run, wait_until
 from servers import PASSWORD, USER, Metadata, Minio, Proxy, free_port
 
-FFFA, MINIO = sys.argv.pop(1), sys.argv.pop(1)
+MINIO, FFFA, WRITER, PLUGIN = (sys.argv.pop(1) for _ in range(4))
+KILLS = int(os.environ.get("KILLS", "20"))
 MIB = 1024 * 1024
 FOLDER = "AWSLogs/111122223333/vpcflowlogs/us-east-1/2026/01/01"
 
@@ -70,11 +72,14 @@ class S3Test(unittest.TestCase):
                 found[entry["Key"]] = self.s3.get_object(Bucket=self.bucket, Key=entry["Key"])["Body"].read()
         return found
 
-    def ports(self):
-        """Source ports of all records, as flowlogs-reader reads them."""
+    def records(self):
+        """As flowlogs-reader reads them; without NODATA lines."""
         start = datetime.datetime.utcfromtimestamp(START - 86400)
         reader = S3FlowLogsReader(self.bucket, start_time=start, end_time=start + datetime.timedelta(days=3), boto_client=self.s3, raise_on_error=True)
-        return sorted(record.srcport - 1024 for record in reader if record.log_status == "OK")
+        return [record for record in reader if record.log_status == "OK"]
+
+    def ports(self):
+        return sorted(record.srcport - 1024 for record in self.records())
 
     def uploads_in_parts(self):
         """Those of this test's bucket that were begun and not ended: MinIO lists them by exact key only."""
@@ -249,6 +254,32 @@ class S3Test(unittest.TestCase):
         self.assertEqual(self.objects()[str(path.relative_to(self.folder / "staging"))], content)
         self.assertEqual(self.uploads_in_parts(), [], "no parts are left")
         self.assertEqual(list(path.parent.glob(".*.upload")), [])
+
+    def test_killed_at_any_moment(self):
+        """What was acknowledged arrives; a line twice would be a fault too: nothing is offered again here."""
+        options = (f"directory: {self.folder / 'staging'}\nbucket: {self.bucket}\nendpoint: {self.minio.url}\naccount_id: '111122223333'\n"
+                   "region: us-east-1\nmax_size: 3kB\n")
+        environment = {**os.environ, "AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": PASSWORD}
+        seed = random.randrange(2**32)
+        moments = random.Random(seed)
+        acknowledged, offered, first = set(), 0, 60_000
+        for _ in range(KILLS):
+            with subprocess.Popen([WRITER, PLUGIN, options, str(first)], stdout=subprocess.PIPE, env=environment, text=True) as writer:
+                writer.stdout.readline()
+                time.sleep(moments.random() * 0.3)
+                writer.kill()
+                told = writer.stdout.read().split("\n")[-2:-1]
+            end = int(told[0]) if told else first + 50
+            acknowledged.update(range(first, end))
+            first = end + 1000  # the batch under way is offered, and not acknowledged
+        subprocess.run([WRITER, PLUGIN, options, "0"], env=environment, check=True, capture_output=True)
+        self.assertEqual([p for p in (self.folder / "staging").rglob("*.gz*")], [], f"seed {seed}")
+        found = [60_000 * r.dstport + r.srcport for r in self.records()]
+        self.assertEqual(acknowledged - set(found), set(), f"seed {seed}")
+        self.assertEqual(len(found), len(set(found)), f"seed {seed}")
+        self.assertEqual(self.uploads_in_parts(), [])
+        print(f"{KILLS} kills, {len(acknowledged)} records acknowledged and found, {len(found) - len(acknowledged)} besides, in "
+              f"{len(self.objects())} objects", end=" ", flush=True)
 
     def test_stopped_while_the_server_is_down(self):
         nobody = f"http://127.0.0.1:{free_port()}"
