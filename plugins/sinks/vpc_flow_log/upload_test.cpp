@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+// From the staging area to a store that answers as the test wants.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+
+#include "../../common/aws/http_server.h"
+#include "../../common/test_files.h"
+#include "fffa/testing/harness.h"
+#include "vpc_flow_log.h"
+
+namespace fffa::vpc_flow_log {
+namespace {
+
+using aws::testing::HttpServer;
+using aws::testing::Request;
+using aws::testing::Response;
+using common::testing::files_below;
+using common::testing::TemporaryFolder;
+using common::testing::write_plain;
+using fffa::testing::Harness;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+constexpr TimeNs kSecond = 1'000'000'000;
+constexpr const char* kName = "1_vpcflowlogs_us-east-1_fl-0_20260101T0000Z_00000001.log.gz";
+
+Response reply(int status, std::string headers = {}) {
+  return {status, "", std::move(headers) + "Content-Length: 0\r\n", {}, {}, false};
+}
+Response stored() {
+  return reply(200, "ETag: \"e\"\r\n");
+}
+
+struct Upload : ::testing::Test {
+  TemporaryFolder temporary;
+  HttpServer store{[](const Request&) { return stored(); }};
+  std::unique_ptr<Harness> harness;
+
+  void SetUp() override {
+    ::setenv("AWS_ACCESS_KEY_ID", "AKIA", 1);
+    ::setenv("AWS_SECRET_ACCESS_KEY", "very-secret", 1);
+    for (const char* name : {"http_proxy", "all_proxy", "ALL_PROXY"}) ::unsetenv(name);
+  }
+  std::filesystem::path staging() const { return temporary.path() / "staging"; }
+  void start(const std::string& options = {}) {
+    harness = Harness::of<VpcFlowLog, Config>("directory: " + staging().string() +
+                                              "\nbucket: logs\nendpoint: " + store.url() + "\n" + options);
+    harness->run_pending();
+  }
+  // A file that a run before sealed.
+  void leave(const std::string& name, const std::string& folder = "AWSLogs/1") {
+    std::filesystem::create_directories(staging() / folder);
+    write_plain(staging() / folder / name, "content");
+  }
+  std::vector<std::string> waiting() const {
+    auto names = files_below(staging());
+    std::erase(names, ".fffa-upload.lock");
+    return names;
+  }
+  Result<void> write(TimeNs second) {
+    Batch batch;
+    batch.watermark = fffa::testing::kTestStart + second * kSecond;
+    FlowRecord r;
+    r.flow = {{198, 51, 100, 24}, {10, 20, 1, 15}, 51514, 443, 6, 4};
+    r.packets = 1;
+    r.bytes = 40;
+    r.first_seen = r.last_seen = batch.watermark - kSecond;
+    batch.records.push_back(r);
+    return harness->write(batch);
+  }
+  double metric(const char* series) const { return harness->context().captured_metrics().value(series); }
+};
+
+TEST_F(Upload, AFileGoesWhenItIsSealed) {
+  start("prefix: a/b\n");
+  ASSERT_TRUE(write(60).ok());
+  harness->run_pending();
+  EXPECT_THAT(store.requests(), IsEmpty()) << "it is written still";
+  ASSERT_TRUE(write(360).ok());
+  harness->run_pending();
+  ASSERT_EQ(store.requests().size(), 1u);
+  EXPECT_THAT(store.requests()[0].path,
+              StartsWith("/logs/a/b/AWSLogs/unknown/vpcflowlogs/unknown/2026/01/01/unknown_"));
+  EXPECT_THAT(waiting(), ElementsAre(HasSubstr(".part")));
+  EXPECT_EQ(metric("fffa_s3_uploads_total{outcome=\"stored\"}"), 1);
+  EXPECT_EQ(metric("fffa_s3_waiting_files"), 0);
+}
+
+TEST_F(Upload, WhatIsThereAtTheStartGoes) {
+  leave(kName);
+  start();
+  EXPECT_EQ(store.requests().at(0).path, std::string("/logs/AWSLogs/1/") + kName);
+  EXPECT_EQ(store.requests()[0].body, "content");
+  EXPECT_THAT(waiting(), IsEmpty());
+}
+
+TEST_F(Upload, FilesWaitWhileTheStoreIsInTrouble) {
+  store.set_handler([](const Request&) { return reply(503, "Retry-After: 120\r\n"); });
+  leave(kName);
+  leave("1_vpcflowlogs_us-east-1_fl-0_20260101T0000Z_00000002.log.gz");
+  start();
+  EXPECT_EQ(store.requests().size(), 1u) << "the other file would fare no better";
+  EXPECT_THAT(harness->context().degraded_reason(), HasSubstr("status 503; 2 files, 14 bytes wait"));
+  EXPECT_EQ(metric("fffa_s3_waiting_files"), 2);
+  EXPECT_EQ(metric("fffa_s3_waiting_bytes"), 14);
+  EXPECT_EQ(metric("fffa_s3_uploads_total{outcome=\"busy\"}"), 1);
+  harness->advance(std::chrono::seconds(119));
+  ASSERT_TRUE(write(60).ok() && write(360).ok());  // a sealed file more
+  harness->run_pending();
+  EXPECT_EQ(store.requests().size(), 1u) << "the server said when";
+  store.set_handler([](const Request&) { return stored(); });
+  harness->advance(std::chrono::seconds(2));
+  harness->run_pending();
+  EXPECT_EQ(metric("fffa_s3_uploads_total{outcome=\"stored\"}"), 3);
+  EXPECT_EQ(harness->context().degraded_reason(), "");
+  EXPECT_TRUE(harness->context().captured_log().contains("uploads again"));
+  for (const auto& line : harness->context().captured_log().lines())
+    EXPECT_THAT(line.message, Not(HasSubstr("secret")));
+}
+
+TEST_F(Upload, AFileThatIsRefusedHoldsNoOtherUp) {
+  store.set_handler(
+      [](const Request& request) { return request.path.ends_with("00000001.log.gz") ? reply(400) : stored(); });
+  leave(kName);
+  leave("1_vpcflowlogs_us-east-1_fl-0_20260101T0000Z_00000002.log.gz");
+  start();
+  EXPECT_THAT(waiting(), ElementsAre(std::string("AWSLogs/1/") + kName));
+  EXPECT_THAT(harness->context().degraded_reason(), HasSubstr("status 400"));
+}
+
+TEST_F(Upload, OnlySealedFilesOfOursGo) {
+  leave(kName);
+  leave("." + std::string(kName) + ".copy");
+  leave("notes.txt");
+  leave("1_vpcflowlogs_x.log.gz", ".hidden");
+  leave("1_vpcflowlogs_x.log.gz", "1/2/3/4/5/6/7/8/9");
+  write_plain(temporary.path() / "1_vpcflowlogs_secret.log.gz", "outside");
+  std::filesystem::create_symlink(temporary.path() / "1_vpcflowlogs_secret.log.gz",
+                                  staging() / "1_vpcflowlogs_l.log.gz");
+  std::filesystem::create_directory_symlink(temporary.path(), staging() / "link");
+  start();
+  ASSERT_EQ(store.requests().size(), 1u);
+  EXPECT_THAT(store.requests()[0].path, HasSubstr(kName));
+}
+
+TEST_F(Upload, FoldersThatHaveLongBeenEmptyGo) {
+  std::filesystem::create_directories(staging() / "AWSLogs/old");
+  std::filesystem::create_directories(staging() / "AWSLogs/new");
+  const timespec long_ago[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
+  ASSERT_EQ(::utimensat(AT_FDCWD, (staging() / "AWSLogs/old").c_str(), long_ago, 0), 0);
+  start();
+  EXPECT_FALSE(std::filesystem::exists(staging() / "AWSLogs/old"));
+  EXPECT_TRUE(std::filesystem::exists(staging() / "AWSLogs/new"));
+}
+
+TEST_F(Upload, AFullStagingAreaTakesNoMore) {
+  store.set_handler([](const Request&) { return reply(503); });
+  leave(kName);
+  start("max_staging: 7B\n");
+  const auto full = write(60);
+  ASSERT_FALSE(full.ok());
+  EXPECT_EQ(full.error().disposition, Disposition::retry);
+  EXPECT_THAT(full.error().message, HasSubstr("max_staging"));
+  store.set_handler([](const Request&) { return stored(); });
+  harness->advance(std::chrono::seconds(1));
+  EXPECT_TRUE(write(60).ok());
+}
+
+TEST_F(Upload, OneProcessHasTheLock) {
+  std::filesystem::create_directories(staging());
+  {
+    Staging first(staging());
+    ASSERT_TRUE(first.lock().ok());
+    EXPECT_TRUE(first.lock().ok());
+    leave(kName);
+    start();
+    EXPECT_THAT(store.requests(), IsEmpty());
+    EXPECT_THAT(harness->context().degraded_reason(), HasSubstr("another process"));
+  }
+  harness->advance(std::chrono::seconds(1));
+  EXPECT_EQ(store.requests().size(), 1u);
+}
+
+TEST_F(Upload, OptionsAreChecked) {
+  const auto errors = [](const std::string& options) -> std::string {
+    try {
+      Harness::of<VpcFlowLog, Config>("directory: /nonexistent/x\n" + options);
+    } catch (const std::exception& failure) {
+      return failure.what();
+    }
+    return {};
+  };
+  EXPECT_THAT(errors("prefix: x\n"), HasSubstr("there is no `bucket`"));
+  EXPECT_THAT(errors("bucket: s3://logs/x\n"), HasSubstr("bucket"));
+  EXPECT_THAT(errors("bucket: logs\nprefix: /x\n"), HasSubstr("prefix"));
+  for (const char* bad :
+       {"logs.example", "ftp://x", "https://", "https://user:password@x", "https://x/path", "http://x?y"})
+    EXPECT_THAT(errors(std::string("bucket: logs\nendpoint: \"") + bad + "\"\n"), HasSubstr("is a URL without a path"))
+        << bad;
+  EXPECT_THAT(errors("bucket: logs\nbucket_region: a.evil\n"), HasSubstr("bucket_region"));
+}
+
+}  // namespace
+}  // namespace fffa::vpc_flow_log
