@@ -47,7 +47,7 @@ struct Meters {
         uploaded(metrics.counter("fffa_s3_uploaded_bytes_total", "Bytes of files that the store has confirmed")),
         stored(attempt(metrics, "stored")),
         already_there(attempt(metrics, "already_there")) {
-    for (std::size_t i = 0; i < failed.size(); ++i) failed[i] = &attempt(metrics, aws::name_of(static_cast<Kind>(i)));
+    for (std::size_t i = 1; i < failed.size(); ++i) failed[i] = &attempt(metrics, aws::name_of(static_cast<Kind>(i)));
   }
   static Counter& attempt(Metrics& metrics, std::string_view outcome) {
     return metrics.counter("fffa_s3_uploads_total", "Attempts to upload a file, by outcome", {{"outcome", outcome}});
@@ -58,7 +58,7 @@ struct Meters {
   Counter& uploaded;
   Counter& stored;
   Counter& already_there;
-  std::array<Counter*, 9> failed{};  // by Kind
+  std::array<Counter*, 9> failed{};  // by Kind; none for `ok`
 };
 
 }  // namespace

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// AWS Signature Version 4: headers that prove who asks. libcurl 7.88 has it too (CURLOPT_AWS_SIGV4), but can neither
-// hash a body that is streamed nor be told the time that a server with another clock wants.
+// AWS Signature Version 4: headers that prove who asks. Why not libcurl's: docs/decisions/006.
 #pragma once
 
 #include <array>
