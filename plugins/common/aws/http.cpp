@@ -106,6 +106,9 @@ void restrict_to(CURL* handle, const HttpOptions& options) {
 #endif
   curl_easy_setopt(handle, CURLOPT_NETRC, static_cast<long>(CURL_NETRC_IGNORED));
   curl_easy_setopt(handle, CURLOPT_NOSIGNAL, 1L);  // other threads are running
+#if LIBCURL_VERSION_NUM >= 0x075700
+  curl_easy_setopt(handle, CURLOPT_QUICK_EXIT, 1L);  // a name server that does not answer holds nobody up
+#endif
   curl_easy_setopt(handle, CURLOPT_USERAGENT, "fffa");
   if (!options.ca_file.empty()) curl_easy_setopt(handle, CURLOPT_CAINFO, options.ca_file.c_str());
   curl_easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
