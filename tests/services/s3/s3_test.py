@@ -285,8 +285,9 @@ class S3Test(unittest.TestCase):
         nobody = f"http://127.0.0.1:{free_port()}"
         with self.run_fffa(endpoint=nobody, shutdown="3s") as run:
             run.send(range(50), 1)
+            run.send(range(50, 100), 2)
+            wait_until(lambda: list(run.staging.rglob(".*.part")), "the first minute is written")
             begun = time.monotonic()
-            wait_until(lambda: run.degraded() is not None, "it runs")
             self.assertEqual(run.end(signal.SIGTERM), 0, run.said())
             self.assertLess(time.monotonic() - begun, 10)
             self.assertRegex(run.said(), r"1 file, \d+ bytes stay in .*staging: the next start uploads them")
@@ -294,7 +295,7 @@ class S3Test(unittest.TestCase):
         with self.run_fffa() as run:
             self.assertEqual(run.end(), 0)
             self.assertEqual(run.staged(), [])
-        self.assertEqual(self.ports(), list(range(50)))
+        self.assertLessEqual(set(range(50)), set(self.ports()))
 
     def test_reload(self):
         nobody = f"http://127.0.0.1:{free_port()}"
