@@ -14,6 +14,7 @@
 
 #include "fd.h"
 #include "flow_memory.h"
+#include "hook_table.h"
 #include "nft_context.h"
 #include "nft_socket.h"
 #include "own_table.h"
@@ -105,6 +106,9 @@ class RuleTracer::Impl {
 
  private:
   Result<void> make_table();
+  bool owns(const TraceEvent& event) const {
+    return event.family == NFPROTO_INET && (event.table == table_ || is_hook_table(event.table));
+  }
   NftEvents::Handlers handlers();
   void on_table_gone(std::uint8_t family, const std::string& table);
   void on_overrun();
@@ -121,7 +125,7 @@ class RuleTracer::Impl {
   NftContext owner_;
   Fd epoll_;
   Fd timer_;
-  TraceJoin join_{[this](const TraceEvent& event) { return event.family == NFPROTO_INET && event.table == table_; },
+  TraceJoin join_{[this](const TraceEvent& event) { return owns(event); },
                   [this](const TracedPacket& packet) {
                     if (unresolved_.size() < kMaxUnresolved) {
                       unresolved_.push_back(packet);
