@@ -144,6 +144,8 @@ FFFA_INLINE int fffa_known_flow(const struct fffa_flow_key *key)
 	return f && fffa_has_key(f, key) ? (int)index : -1;
 }
 
+__attribute__((noinline)) int fffa_look_up(struct fffa_flow_key *key) { return key ? fffa_known_flow(key) : -1; }
+
 FFFA_INLINE struct fffa_verdicts *fffa_verdicts_of(struct fffa_flow_key *key, __u32 packets, const int direction)
 {
 	int known = fffa_known_flow(key);
@@ -422,15 +424,20 @@ FFFA_INLINE int fffa_was_answered(const struct fffa_note *n)
 	return 1;
 }
 
-/* Fills a note for this one call. `n->key` becomes the tuple as it came in or was sent. */
-FFFA_INLINE void fffa_note_input(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex, struct fffa_flow_key *now,
-				 const int direct)
+/* Fills a note for this one call. `n->key` becomes the tuple as it came in, `now` the present one. Returns whether they
+ * differ; if not, `now` is not set. */
+FFFA_INLINE int fffa_note_input(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex, struct fffa_flow_key *now,
+				const int direct)
 {
 	fffa_fill(n, skb, fffa_monitored_as(ifindex, FFFA_INGRESS), FFFA_INGRESS, direct);
+	struct fffa_connection c = fffa_translated_connection(skb, direct);
+	if (fffa_likely(!c.ct) || !n->known || n->key.encap) return 0;
 	*now = n->key;
-	if (n->known && !n->key.encap) fffa_untranslate(skb, &n->key, 0, FFFA_INGRESS, direct);
+	fffa_translate(&c, &n->key, 0, FFFA_INGRESS, direct);
+	return 1;
 }
 
+/* Likewise: `n->key` becomes the tuple as it came in or was sent, `leaving` the present one. */
 FFFA_INLINE void fffa_note_output(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex, struct fffa_flow_key *leaving,
 				  const int direct)
 {
@@ -440,28 +447,27 @@ FFFA_INLINE void fffa_note_output(struct fffa_note *n, struct sk_buff *skb, __u3
 	n->out = n->key.ifindex;
 	n->local = !in;
 	if (in) fffa_flip(&n->key, leaving, fffa_monitored_as(in, FFFA_INGRESS));
-	if (!n->known || n->key.encap) return;
+	struct fffa_connection c = fffa_translated_connection(skb, direct);
+	if (fffa_likely(!c.ct) || !n->known || n->key.encap) return;
 	if (in)
-		fffa_untranslate(skb, &n->key, 0, FFFA_INGRESS, direct);
+		fffa_translate(&c, &n->key, 0, FFFA_INGRESS, direct);
 	else
-		fffa_untranslate(skb, &n->key, 0, FFFA_EGRESS, direct);
+		fffa_translate(&c, &n->key, 0, FFFA_EGRESS, direct);
 }
 
 FFFA_INLINE void fffa_accept_unnoted(struct sk_buff *skb, const struct nf_hook_state *state, __u32 hook, const int direct)
 {
 	struct fffa_note n;
 	struct fffa_flow_key now;
-	if (hook == FFFA_LOCAL_IN)
-		fffa_note_input(&n, skb, state->in ? (__u32)state->in->ifindex : 0, &now, direct);
-	else
+	if (hook == FFFA_LOCAL_IN) {
+		const int translated = fffa_note_input(&n, skb, state->in ? (__u32)state->in->ifindex : 0, &now, direct);
+		if (fffa_likely(n.known)) fffa_accept_input(&n, translated ? &now : 0);
+	} else {
 		fffa_note_output(&n, skb, state->out ? (__u32)state->out->ifindex : 0, &now, direct);
-	if (fffa_unlikely(!n.known))
-		fffa_count_unattributed(FFFA_NOT_PARSED, 1);
-	else if (hook == FFFA_LOCAL_IN)
-		fffa_accept_input(&n, &now);
-	else
-		fffa_accept_output(&n, &now, skb);
-	if (hook == FFFA_POST_ROUTING && n.local && n.known && fffa_is_answer(&n)) fffa_remember_answer(&n);
+		if (fffa_likely(n.known)) fffa_accept_output(&n, &now, skb);
+		if (n.local && n.known && fffa_unlikely(fffa_is_answer(&n))) fffa_remember_answer(&n);
+	}
+	if (fffa_unlikely(!n.known)) fffa_count_unattributed(FFFA_NOT_PARSED, 1);
 }
 
 FFFA_INLINE void fffa_leave_hook(struct sk_buff *skb, const struct nf_hook_state *state, __u32 hook, const int direct)
@@ -542,12 +548,13 @@ FFFA_INLINE void fffa_refuse(struct fffa_note *n, const struct sk_buff *skb, __u
 		fffa_count_unattributed(FFFA_NOT_PARSED, n->packets);
 		return;
 	}
+	struct fffa_connection c = fffa_translated_connection(skb, direct);
 	if (!n->local) {
 		now = n->key;
 		const int read = !n->key.encap &&
 				 fffa_read_quickly(ip, fffa_linear(skb, ip), &now, &m, 0, FFFA_INGRESS, direct);
 		/* what would have become of it, if there was a connection already */
-		if (read && hook != FFFA_PRE_ROUTING) fffa_untranslate(skb, &now, 1, FFFA_INGRESS, direct);
+		if (read && c.ct && hook != FFFA_PRE_ROUTING) fffa_translate(&c, &now, 1, FFFA_INGRESS, direct);
 		if (n->key.ifindex) fffa_refuse_ingress(&n->key, &refusal, &now);
 		if (hook != FFFA_POST_ROUTING || !n->out) return;
 	} else {
@@ -555,7 +562,7 @@ FFFA_INLINE void fffa_refuse(struct fffa_note *n, const struct sk_buff *skb, __u
 	}
 	if (!n->out) return;
 	fffa_name_leaving(&now, n, skb, direct);
-	if (!n->key.encap) fffa_untranslate(skb, &now, 1, FFFA_EGRESS, direct);
+	if (c.ct && !n->key.encap) fffa_translate(&c, &now, 1, FFFA_EGRESS, direct);
 	fffa_refuse_egress(&now, &refusal, n->local ? &n->key : &now);
 }
 
@@ -608,7 +615,7 @@ FFFA_INLINE void fffa_refuse_unnoted(struct sk_buff *skb, __u32 reason, const in
 	if (hook == FFFA_LOCAL_OUT || hook == FFFA_POST_ROUTING)
 		fffa_note_output(&n, skb, fffa_routed_to(skb, direct), &now, direct);
 	else
-		fffa_note_input(&n, skb, (__u32)skb->skb_iif, &now, direct);
+		(void)fffa_note_input(&n, skb, (__u32)skb->skb_iif, &now, direct);
 	n.hook = (__u8)hook;
 	n.answered = (__u8)fffa_was_answered(&n);
 	fffa_refuse(&n, skb, reason, direct);
@@ -638,11 +645,11 @@ FFFA_INLINE void fffa_count_free(const struct sk_buff *skb, const struct net *ne
 	if (!net || net->ns.inum != our_netns) return;
 	int direction = FFFA_INGRESS, index = -1;
 	__u32 as = fffa_monitored_as(ifindex, FFFA_INGRESS);
-	if (as && fffa_read_quickly(ip, left, &key, &m, as, FFFA_INGRESS, direct)) index = fffa_known_flow(&key);
+	if (as && fffa_read_quickly(ip, left, &key, &m, as, FFFA_INGRESS, direct)) index = fffa_look_up(&key);
 	if (index < 0) {
 		direction = FFFA_EGRESS;
 		as = fffa_monitored_as(ifindex, FFFA_EGRESS);
-		if (as && fffa_read_quickly(ip, left, &key, &m, as, FFFA_EGRESS, direct)) index = fffa_known_flow(&key);
+		if (as && fffa_read_quickly(ip, left, &key, &m, as, FFFA_EGRESS, direct)) index = fffa_look_up(&key);
 	}
 	if (index < 0) return;
 	fffa_spread(&measured, &m, fffa_read_gso(skb, direct));
@@ -706,7 +713,7 @@ int fffa_hook_end(struct bpf_nf_ctx *ctx)
 SEC("?tp_btf/kfree_skb")
 int fffa_freed(__u64 *ctx) /* skb, location, reason */
 {
-	fffa_on_free((struct sk_buff *)ctx[0], (__u32)ctx[2], 0, FFFA_PLAIN_LOADS);
+	fffa_on_free((struct sk_buff *)ctx[0], (__u32)ctx[2], 0, FFFA_PLAIN_LOADS | FFFA_OUT_OF_LINE);
 	return 0;
 }
 
@@ -714,7 +721,7 @@ SEC("?tp_btf/kfree_skb")
 int fffa_freed_for(__u64 *ctx) /* and the receiving socket: kernel 6.11 */
 {
 	fffa_on_free((struct sk_buff *)ctx[0], (__u32)ctx[2], (const struct sock *)ctx[3],
-		     FFFA_PLAIN_LOADS);
+		     FFFA_PLAIN_LOADS | FFFA_OUT_OF_LINE);
 	return 0;
 }
 

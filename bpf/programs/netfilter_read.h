@@ -15,7 +15,12 @@ enum { FFFA_PF_IPV4 = 2, FFFA_PF_IPV6 = 10 };
 
 /* How kernel memory is read (`direct`): by plain loads (bpf_rdonly_cast, kernel 6.2), else by a helper; and what of a
  * packet is not in its linear part by a dynptr (netfilter programs, kernel 6.4), else not at all. */
-enum { FFFA_BY_HELPER = 0, FFFA_PLAIN_LOADS = 1, FFFA_BY_DYNPTR = 2 };
+enum {
+	FFFA_BY_HELPER = 0,
+	FFFA_PLAIN_LOADS = 1,
+	FFFA_BY_DYNPTR = 2,
+	FFFA_OUT_OF_LINE = 4, /* in functions that the verifier looks at once: where speed does not matter */
+};
 
 #define fffa_kernel_cast(address, type) ((const type *)bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)))
 
@@ -88,9 +93,7 @@ FFFA_INLINE int fffa_read_ip(const __u8 *ip, __u32 left, __u32 *proto, struct ff
 	return 6;
 }
 
-/* The tuple of an IP packet of `left` readable bytes, if it is as almost all are: TCP, UDP or ICMP right behind the IP
- * header. Returns whether it is. A tunnel that is opened elsewhere is not. */
-FFFA_INLINE int fffa_read_quickly(const __u8 *ip, __u32 left, struct fffa_flow_key *key, struct fffa_measure *m,
+FFFA_INLINE int fffa_read_inline(const __u8 *ip, __u32 left, struct fffa_flow_key *key, struct fffa_measure *m,
 				  __u32 ifindex, const int direction, const int direct)
 {
 	union fffa_addr src = {0}, dst = {0};
@@ -116,6 +119,22 @@ FFFA_INLINE int fffa_read_quickly(const __u8 *ip, __u32 left, struct fffa_flow_k
 	}
 	fffa_set_tuple(key, &src, &dst, ports, ifindex, (__u8)proto, (__u8)family, direction);
 	return 1;
+}
+
+/* The tuple of an IP packet of `left` readable bytes, if it is as almost all are: TCP, UDP or ICMP right behind the IP
+ * header. Returns whether it is. A tunnel that is opened elsewhere is not. */
+FFFA_INLINE int fffa_read_quickly(const __u8 *ip, __u32 left, struct fffa_flow_key *key, struct fffa_measure *m,
+				  __u32 ifindex, const int direction, const int direct)
+{
+	const int read = fffa_read_inline(ip, left, key, m, ifindex, direction, direct);
+	if (!read || !(direct & FFFA_OUT_OF_LINE)) return read;
+	/* what was read is any number: ways meet here */
+	FFFA_FORGET(m->bytes);
+	FFFA_FORGET(m->headers);
+	FFFA_FORGET(m->flags);
+	FFFA_FORGET(key->family);
+	FFFA_FORGET(key->proto);
+	return read;
 }
 
 FFFA_INLINE const __u8 *fffa_network_header(const struct sk_buff *skb) { return skb->head + skb->network_header; }
@@ -174,36 +193,101 @@ enum {
 	FFFA_CT_TUPLE_WORDS = 10, /* source: 16 bytes of address, port, family; destination: likewise, with the protocol */
 };
 
-/* Where conntrack has translated this packet's connection: its tuple before (`leaving` 0) or behind all translations,
- * into `key`, which holds the packet's present one. Ports of ICMP are not translated: only ids are. */
-FFFA_INLINE int fffa_untranslate(const struct sk_buff *skb, struct fffa_flow_key *key, const int leaving,
-				 const int direction, const int direct)
+/* Conntrack's view of a packet: its connection, if it was translated. */
+struct fffa_connection {
+	const __u8 *ct; /* null: none, or not translated */
+	int reply;	/* the packet is one of its replies */
+};
+
+FFFA_INLINE struct fffa_connection fffa_translated_connection(const struct sk_buff *skb, const int direct)
 {
-	__u32 status = 0, t[FFFA_CT_TUPLE_WORDS];
-	union fffa_addr src, dst;
-	if (!bpf_core_type_exists(struct nf_conn)) return 0;
+	struct fffa_connection c = {0, 0};
+	__u32 status = 0;
+	if (!bpf_core_type_exists(struct nf_conn)) return c;
 	const unsigned long nfct = skb->_nfct;
 	const __u8 *ct = (const __u8 *)(nfct & ~(unsigned long)FFFA_CT_MASK);
-	if (fffa_likely(!ct)) return 0;
+	if (fffa_likely(!ct)) return c;
 	fffa_read_words(&status, ct + bpf_core_field_offset(struct nf_conn, status), 1, direct);
-	if (fffa_likely(!(status & FFFA_CT_NAT))) return 0;
-	const int reply = (nfct & FFFA_CT_MASK) >= FFFA_CT_REPLY;
-	const __u32 at = reply != leaving ? FFFA_CT_HASH_SIZE : 0; /* leaving: the inverse of the other direction's */
-	fffa_read_words(t, ct + bpf_core_field_offset(struct nf_conn, tuplehash) + at + FFFA_CT_TUPLE_AT,
+	if (fffa_likely(!(status & FFFA_CT_NAT))) return c;
+	c.ct = ct;
+	c.reply = (nfct & FFFA_CT_MASK) >= FFFA_CT_REPLY;
+	return c;
+}
+
+struct fffa_ct_tuple {
+	union fffa_addr src;
+	union fffa_addr dst;
+	__u16 src_port;
+	__u16 dst_port;
+	__u8 proto;
+};
+
+/* A packet's tuple before all translations or (`leaving`) behind them: the inverse of the other direction's. */
+FFFA_INLINE void fffa_read_ct_tuple(struct fffa_ct_tuple *t, const struct fffa_connection *c, const int leaving,
+				    const int direct)
+{
+	__u32 w[FFFA_CT_TUPLE_WORDS] = {0};
+	const __u32 at = c->reply != leaving ? FFFA_CT_HASH_SIZE : 0;
+	fffa_read_words(w, c->ct + bpf_core_field_offset(struct nf_conn, tuplehash) + at + FFFA_CT_TUPLE_AT,
 			FFFA_CT_TUPLE_WORDS, direct);
-	if ((__u8)(t[9] >> 16) != key->proto) return 0; /* an ICMP error about it */
-	src.words[0] = t[0] | (__u64)t[1] << 32;
-	src.words[1] = t[2] | (__u64)t[3] << 32;
-	dst.words[0] = t[5] | (__u64)t[6] << 32;
-	dst.words[1] = t[7] | (__u64)t[8] << 32;
-	const int remote_is_src = (direction == FFFA_INGRESS) != leaving;
-	key->remote_addr = remote_is_src ? src : dst;
-	key->local_addr = remote_is_src ? dst : src;
-	if (key->proto == FFFA_PROTO_ICMP || key->proto == FFFA_PROTO_ICMPV6) return 1;
-	const __u16 from = __builtin_bswap16((__u16)t[4]), to = __builtin_bswap16((__u16)t[9]);
-	key->remote_port = remote_is_src ? from : to;
-	key->local_port = remote_is_src ? to : from;
-	return 1;
+	const union fffa_addr first = {.words = {w[0] | (__u64)w[1] << 32, w[2] | (__u64)w[3] << 32}};
+	const union fffa_addr second = {.words = {w[5] | (__u64)w[6] << 32, w[7] | (__u64)w[8] << 32}};
+	const __u16 first_port = __builtin_bswap16((__u16)w[4]), second_port = __builtin_bswap16((__u16)w[9]);
+	t->src = leaving ? second : first;
+	t->dst = leaving ? first : second;
+	t->src_port = leaving ? second_port : first_port;
+	t->dst_port = leaving ? first_port : second_port;
+	t->proto = (__u8)(w[9] >> 16);
+}
+
+FFFA_INLINE int fffa_same_addr(const union fffa_addr *a, const union fffa_addr *b)
+{
+	return !((a->words[0] ^ b->words[0]) | (a->words[1] ^ b->words[1]));
+}
+
+/* Puts into `key`, which holds the packet's present tuple, that before or behind all translations. Ports of ICMP are
+ * not translated: only ids are. */
+FFFA_INLINE void fffa_translate_inline(const struct fffa_connection *c, struct fffa_flow_key *key, const int leaving,
+				       const int direction, const int direct)
+{
+	struct fffa_ct_tuple t;
+	const int icmp = key->proto == FFFA_PROTO_ICMP || key->proto == FFFA_PROTO_ICMPV6;
+	fffa_read_ct_tuple(&t, c, leaving, direct);
+	if (t.proto != key->proto) {
+		struct fffa_ct_tuple from;
+		if (!icmp) return;
+		/* an ICMP error: of its addresses those are translated that are the connection's */
+		fffa_read_ct_tuple(&from, c, !leaving, direct);
+		union fffa_addr *src = direction == FFFA_INGRESS ? &key->remote_addr : &key->local_addr;
+		union fffa_addr *dst = direction == FFFA_INGRESS ? &key->local_addr : &key->remote_addr;
+		if (fffa_same_addr(src, &from.src)) *src = t.src;
+		if (fffa_same_addr(dst, &from.dst)) *dst = t.dst;
+		return;
+	}
+	key->remote_addr = direction == FFFA_INGRESS ? t.src : t.dst;
+	key->local_addr = direction == FFFA_INGRESS ? t.dst : t.src;
+	if (icmp) return;
+	key->remote_port = direction == FFFA_INGRESS ? t.src_port : t.dst_port;
+	key->local_port = direction == FFFA_INGRESS ? t.dst_port : t.src_port;
+}
+
+#define FFFA_TRANSLATE_BY(name, direct) \
+	__attribute__((noinline)) int fffa_translate_##name(struct fffa_connection *c, struct fffa_flow_key *key, \
+							    int leaving, int direction) \
+	{ \
+		if (c && key) fffa_translate_inline(c, key, leaving != 0, direction, direct); \
+		return 0; \
+	}
+FFFA_TRANSLATE_BY(plainly, FFFA_PLAIN_LOADS)
+FFFA_TRANSLATE_BY(by_helper, FFFA_BY_HELPER)
+
+FFFA_INLINE void fffa_translate(struct fffa_connection *c, struct fffa_flow_key *key, const int leaving,
+				const int direction, const int direct)
+{
+	if (direct & FFFA_PLAIN_LOADS)
+		fffa_translate_plainly(c, key, leaving, direction);
+	else
+		fffa_translate_by_helper(c, key, leaving, direction);
 }
 
 /* ---- packets that are not as almost all are: by the flow programs' parser, over a copy ---- */

@@ -6,6 +6,8 @@
 
 #include <nftables/libnftables.h>
 
+#include <mutex>
+
 #include "fd.h"
 #include "rule_text.h"
 
@@ -28,6 +30,9 @@ Result<NftContext> NftContext::open() {
 }
 
 Result<std::string> NftContext::run(const std::string& commands) {
+  // libnftables promises nothing about threads
+  static std::mutex one_at_a_time;
+  const std::lock_guard lock(one_at_a_time);
   const int failed = nft_run_cmd_from_buffer(context_.get(), commands.c_str());
   const char* output = nft_ctx_get_output_buffer(context_.get());
   const char* errors = nft_ctx_get_error_buffer(context_.get());

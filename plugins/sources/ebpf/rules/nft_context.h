@@ -11,7 +11,7 @@ struct nft_ctx;
 
 namespace fffa::ebpf {
 
-// A table made with `flags owner` lives as long as the context that made it. One thread.
+// A table made with `flags owner` lives as long as the context that made it. run() from any thread.
 class NftContext {
  public:
   // Fails where libnftables would end the process: it does so when it gets no netlink socket.

@@ -118,6 +118,13 @@ void dispatch(const nlmsghdr& header, const NftEvents::Handlers& handlers) {
         handlers.table_gone(static_cast<std::uint8_t>(nftnl_table_get_u32(table.get(), NFTNL_TABLE_FAMILY)),
                             text(nftnl_table_get_str(table.get(), NFTNL_TABLE_NAME)));
       break;
+    case NFT_MSG_DELCHAIN:
+      handlers.changed();
+      if (const auto chain = parse_chain(header))
+        handlers.chain_gone(static_cast<std::uint8_t>(nftnl_chain_get_u32(chain.get(), NFTNL_CHAIN_FAMILY)),
+                            text(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_TABLE)),
+                            text(nftnl_chain_get_str(chain.get(), NFTNL_CHAIN_NAME)));
+      break;
     case NFT_MSG_DELRULE:
       handlers.changed();
       if (const auto rule = parse_rule(header))
@@ -127,7 +134,6 @@ void dispatch(const nlmsghdr& header, const NftEvents::Handlers& handlers) {
       break;
     case NFT_MSG_NEWTABLE:
     case NFT_MSG_NEWCHAIN:
-    case NFT_MSG_DELCHAIN:
     case NFT_MSG_NEWRULE: handlers.changed(); break;
     default: break;
   }

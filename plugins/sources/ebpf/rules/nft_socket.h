@@ -23,6 +23,7 @@ class NftEvents {
   struct Handlers {
     std::function<void(const TraceEvent&)> trace;
     std::function<void(std::uint8_t family, const std::string& table)> table_gone;
+    std::function<void(std::uint8_t family, const std::string& table, const std::string& chain)> chain_gone;
     std::function<void(std::uint8_t family, const std::string& table, std::uint64_t handle)> rule_gone;
     std::function<void()> changed;  // tables, chains or rules, not the elements of sets
     std::function<void()> overrun;  // messages were lost

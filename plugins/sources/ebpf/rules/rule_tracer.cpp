@@ -17,6 +17,7 @@
 #include "hook_table.h"
 #include "nft_context.h"
 #include "nft_socket.h"
+#include "nft_worker.h"
 #include "own_table.h"
 #include "ruleset.h"
 #include "trace_join.h"
@@ -30,9 +31,10 @@ using std::chrono::milliseconds;
 constexpr milliseconds kWantPause{100};        // between commands that add wanted flows
 constexpr milliseconds kWantAgain{1000};       // per flow
 constexpr milliseconds kRefreshPause{50};      // at least, between listings
-constexpr int kRefreshShare = 20;              // at most 1/20 of the time is spent on listings
-constexpr milliseconds kFailurePause{2000};    // after a listing or a command failed
+constexpr int kRefreshShare = 3;               // times what the last one took: a quarter of one CPU at most
+constexpr milliseconds kFailurePause{2000};    // after a listing failed
 constexpr std::size_t kMaxUnresolved = 4096;   // traced packets that wait for a listing
+constexpr std::size_t kMaxGone = 1024;         // tables and chains that go while a listing is made
 constexpr std::size_t kMaxWantedFlows = 8192;  // remembered as asked for
 
 Verdict to_verdict(std::uint32_t code, bool rejects) {
@@ -84,11 +86,11 @@ Rule to_rule(const Decision& decision) {
 
 class RuleTracer::Impl {
  public:
-  Impl(const RuleTracerOptions& options, Logger& log, NftEvents events, Ruleset ruleset, NftContext owner)
+  Impl(const RuleTracerOptions& options, Logger& log, NftEvents events, Lister lister, NftContext owner)
       : options_(options),
         log_(log),
         events_(std::move(events)),
-        ruleset_(std::move(ruleset)),
+        lister_(std::move(lister)),
         owner_(std::move(owner)),
         flows_(std::max<std::size_t>(options.max_flows, 1)) {}
 
@@ -111,18 +113,23 @@ class RuleTracer::Impl {
   }
   NftEvents::Handlers handlers();
   void on_table_gone(std::uint8_t family, const std::string& table);
+  void gone_meanwhile(std::uint8_t family, const std::string& table, const std::string& chain);
   void on_overrun();
-  void refresh(Clock::time_point now);
+  void take(Result<std::vector<ListedTable>> tables, Clock::duration taken);
+  void take_listing();
+  void ask_listing(Clock::time_point now);
   void resolve(Clock::time_point now);
-  void resolve(const TracedPacket& packet);
+  bool resolve(const TracedPacket& packet);
   void send_wants(Clock::time_point now);
   void arm(Clock::time_point now);
 
   const RuleTracerOptions options_;
   Logger& log_;
   NftEvents events_;
+  Lister lister_;
   Ruleset ruleset_;
   NftContext owner_;
+  NftWorker worker_{lister_, owner_, log_};
   Fd epoll_;
   Fd timer_;
   TraceJoin join_{[this](const TraceEvent& event) { return owns(event); },
@@ -138,8 +145,16 @@ class RuleTracer::Impl {
   FlowMemory<Clock::time_point> wanted_{kMaxWantedFlows};
   std::vector<TracedFlow> wants_;
   Rule answer_;
-  bool dirty_ = true;  // the ruleset is not as it was listed
-  bool lost_ = false;  // our table
+  bool dirty_ = true;      // the ruleset has changed since a listing was asked for
+  bool listing_ = false;   // one is being made
+  bool outdated_ = false;  // nobody knows what has gone meanwhile
+  struct Gone {
+    std::uint8_t family = 0;
+    std::string table;
+    std::string chain;  // empty: all of the table
+  };
+  std::vector<Gone> gone_;  // while the listing was made
+  bool lost_ = false;       // our table
   bool complained_ = false;
   Clock::time_point refresh_due_;
   Clock::time_point wants_due_;
@@ -156,7 +171,10 @@ Result<void> RuleTracer::Impl::make_table() {
       return {};
     }
     last = made.error();
-    if (last.message.find("File exists") == std::string::npos) break;
+    // a table that belongs to another process is not permitted rather than there already
+    const bool taken = last.message.find("File exists") != std::string::npos ||
+                       last.message.find("not permitted") != std::string::npos;
+    if (!taken) break;
   }
   if (last.message.find("not supported") != std::string::npos)
     last.message += " (a table of one's own needs Linux 5.12)";
@@ -170,7 +188,8 @@ Result<void> RuleTracer::Impl::begin() {
   epoll_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
   timer_ = Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!epoll_ || !timer_) return system_error("make an epoll or timer descriptor");
-  for (const int fd : {events_.fd(), timer_.get()}) {
+  if (auto begun = worker_.begin(); !begun) return begun.error();
+  for (const int fd : {events_.fd(), timer_.get(), worker_.fd()}) {
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.fd = fd;
@@ -178,8 +197,11 @@ Result<void> RuleTracer::Impl::begin() {
   }
   if (auto made = make_table(); !made) return made.error();
   const auto now = Clock::now();
-  refresh(now);
-  arm(now);
+  dirty_ = false;
+  auto tables = lister_.list(log_);
+  const auto end = Clock::now();
+  take(std::move(tables), end - now);
+  arm(end);
   return {};
 }
 
@@ -189,22 +211,38 @@ NftEvents::Handlers RuleTracer::Impl::handlers() {
             join_.add(event, Clock::now());
           },
           [this](std::uint8_t family, const std::string& table) { on_table_gone(family, table); },
+          [this](std::uint8_t family, const std::string& table, const std::string& chain) {
+            ruleset_.chain_gone(family, table, chain);
+            gone_meanwhile(family, table, chain);
+          },
           [this](std::uint8_t family, const std::string& table, std::uint64_t handle) {
             ruleset_.rule_gone(family, table, handle);
           },
-          [this] { dirty_ = true; }, [this] { on_overrun(); }};
+          [this] { dirty_ = true; },
+          [this] { on_overrun(); }};
 }
 
 // Handles begin anew in a table of the same name: what was traced in the old one must not be looked up in the new one.
 void RuleTracer::Impl::on_table_gone(std::uint8_t family, const std::string& table) {
   if (family == NFPROTO_INET && table == table_) lost_ = true;
   ruleset_.table_gone(family, table);
+  gone_meanwhile(family, table, "");
   const auto its = [&](const TracedPacket& packet) {
     return std::any_of(packet.runs.begin(), packet.runs.end(),
                        [&](const TraceRun& run) { return run.family == family && run.table == table; });
   };
   join_.give_up(its);
   stats_.unresolved += std::erase_if(unresolved_, its);
+}
+
+// The listing that is being made may still have it, or already have what took its place.
+void RuleTracer::Impl::gone_meanwhile(std::uint8_t family, const std::string& table, const std::string& chain) {
+  if (!listing_) return;
+  if (gone_.size() < kMaxGone) {
+    gone_.push_back({family, table, chain});
+  } else {
+    outdated_ = true;
+  }
 }
 
 // What was lost may be part of a packet's trace, or that a table was made anew. The next listing tells about tables.
@@ -214,41 +252,69 @@ void RuleTracer::Impl::on_overrun() {
   unresolved_.clear();
   join_.clear();
   dirty_ = true;
+  outdated_ = listing_;
 }
 
-void RuleTracer::Impl::refresh(Clock::time_point now) {
-  const auto done = ruleset_.refresh(log_);
-  const auto end = Clock::now();
-  if (done) {
+void RuleTracer::Impl::take(Result<std::vector<ListedTable>> tables, Clock::duration taken) {
+  const auto now = Clock::now();
+  if (tables) {
     ++stats_.listings;
-    dirty_ = false;
-    refresh_due_ = end + std::max<Clock::duration>(kRefreshPause, (end - now) * kRefreshShare);
+    ruleset_.take(*tables);
+    refresh_due_ = now + std::max<Clock::duration>(kRefreshPause, taken * kRefreshShare);
     return;
   }
-  refresh_due_ = end + kFailurePause;
-  if (!complained_) log_.warning("netfilter: " + done.error().message + ": which rule decided is not known");
+  dirty_ = true;
+  refresh_due_ = now + kFailurePause;
+  if (!complained_) log_.warning("netfilter: " + tables.error().message + ": which rule decided is not known");
   complained_ = true;
 }
 
-void RuleTracer::Impl::resolve(const TracedPacket& packet) {
+void RuleTracer::Impl::take_listing() {
+  auto listing = worker_.take_listing();
+  if (!listing) return;
+  listing_ = false;
+  if (outdated_) {
+    dirty_ = true;
+  } else {
+    take(std::move(listing->tables), listing->taken);
+    for (const auto& [family, table, chain] : gone_) {
+      if (chain.empty()) ruleset_.table_gone(family, table);
+      if (!chain.empty()) ruleset_.chain_gone(family, table, chain);
+    }
+  }
+  gone_.clear();
+  outdated_ = false;
+}
+
+void RuleTracer::Impl::ask_listing(Clock::time_point now) {
+  if (!dirty_ || listing_ || now < refresh_due_) return;
+  dirty_ = false;
+  listing_ = true;
+  worker_.ask_listing();
+}
+
+// False: a listing that is to come may know more. A rule that is known is the right one even if the ruleset has changed
+// since: handles are not used again while their table is there.
+bool RuleTracer::Impl::resolve(const TracedPacket& packet) {
   const TraceRun* run = deciding_run(packet, ruleset_);
   const auto rule = run != nullptr ? ruleset_.rule(*run) : nullptr;
   if (!rule) {
+    if (dirty_ || listing_) return false;
     ++stats_.unresolved;
     flows_.erase(packet.flow);  // what was known is of another packet
-    return;
+    return true;
   }
   const BaseChain& chain = *ruleset_.base_chain(*run);
   ++stats_.packets;
   flows_.put(packet.flow, {to_verdict(run->verdict, run->handle && rule->rejects),
                            static_cast<NetfilterHook>(chain.hook + 1), chain.priority, rule});
+  return true;
 }
 
 void RuleTracer::Impl::resolve(Clock::time_point now) {
   join_.settle(now);
-  if (dirty_ && now >= refresh_due_) refresh(now);
-  if (dirty_) return;
-  for (; !unresolved_.empty(); unresolved_.pop_front()) resolve(unresolved_.front());
+  ask_listing(now);
+  std::erase_if(unresolved_, [this](const TracedPacket& packet) { return resolve(packet); });
 }
 
 void RuleTracer::Impl::read() {
@@ -256,6 +322,7 @@ void RuleTracer::Impl::read() {
   [[maybe_unused]] const auto got = ::read(timer_.get(), &expirations, sizeof expirations);
   events_.read(handlers());
   const auto now = Clock::now();
+  take_listing();
   if (lost_) {
     log_.warning("netfilter: the table " + table_ + " was removed; making it again");
     lost_ = false;
@@ -267,10 +334,7 @@ void RuleTracer::Impl::read() {
 }
 
 const Rule* RuleTracer::Impl::find(const TracedFlow& flow) {
-  if (const auto now = Clock::now(); join_.waiting() || !unresolved_.empty() || dirty_) {
-    resolve(now);
-    arm(now);
-  }
+  if (join_.waiting()) resolve(Clock::now());
   const Decision* decision = flows_.find(flow);
   if (decision == nullptr || decision->rule->gone) return nullptr;
   answer_ = to_rule(*decision);
@@ -290,19 +354,17 @@ void RuleTracer::Impl::want(const TracedFlow& flow) {
 void RuleTracer::Impl::send_wants(Clock::time_point now) {
   if (wants_.empty() || now < wants_due_) return;
   // no more than can be traced before the next time
-  const std::size_t some = std::min<std::size_t>(wants_.size(), std::max(options_.rate / 10, 4U));
-  const std::vector<TracedFlow> flows(wants_.begin(), wants_.begin() + static_cast<std::ptrdiff_t>(some));
-  wants_.erase(wants_.begin(), wants_.begin() + static_cast<std::ptrdiff_t>(some));
-  const auto done = owner_.run(want_commands(table_, flows));
-  wants_due_ = now + (done ? kWantPause : kFailurePause);
-  if (!done) log_.debug("netfilter: ask for refused flows' rules: " + done.error().message);
+  const auto some = static_cast<std::ptrdiff_t>(std::min<std::size_t>(wants_.size(), std::max(options_.rate / 10, 4U)));
+  const std::vector<TracedFlow> flows(wants_.begin(), wants_.begin() + some);
+  wants_due_ = now + kWantPause;
+  if (worker_.run(want_commands(table_, flows))) wants_.erase(wants_.begin(), wants_.begin() + some);
 }
 
 // The descriptor becomes readable when something is due.
 void RuleTracer::Impl::arm(Clock::time_point now) {
   auto due = Clock::time_point::max();
   if (join_.waiting()) due = now + TraceJoin::quiet;
-  if (dirty_) due = std::min(due, refresh_due_);
+  if (dirty_ && !listing_) due = std::min(due, refresh_due_);
   if (!wants_.empty()) due = std::min(due, wants_due_);
   itimerspec timer{};
   if (due != Clock::time_point::max()) {
@@ -319,11 +381,11 @@ RuleTracer::~RuleTracer() = default;
 Result<std::unique_ptr<RuleTracer>> RuleTracer::start(const RuleTracerOptions& options, Logger& log) {
   auto events = NftEvents::open();
   if (!events) return events.error();
-  auto ruleset = Ruleset::open();
-  if (!ruleset) return ruleset.error();
+  auto lister = Lister::open();
+  if (!lister) return lister.error();
   auto owner = NftContext::open();
   if (!owner) return owner.error();
-  auto impl = std::make_unique<Impl>(options, log, std::move(*events), std::move(*ruleset), std::move(*owner));
+  auto impl = std::make_unique<Impl>(options, log, std::move(*events), std::move(*lister), std::move(*owner));
   if (auto begun = impl->begin(); !begun) return begun.error();
   return std::unique_ptr<RuleTracer>(new RuleTracer(std::move(impl)));
 }

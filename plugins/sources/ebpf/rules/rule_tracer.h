@@ -56,7 +56,7 @@ struct RuleTracerOptions {
   };
   Mode mode = Mode::first_packet;
   std::uint32_t rate = 200;       // traced packets per second, with a burst of one second's worth
-  std::size_t max_flows = 65536;  // remembered; the one that was asked for longest ago goes first
+  std::size_t max_flows = 65536;  // remembered, some 300 bytes each; the one that was asked for longest ago goes first
 };
 
 struct RuleTracerStats {
@@ -67,7 +67,7 @@ struct RuleTracerStats {
   std::uint64_t listings = 0;    // times that the ruleset was listed
 };
 
-// Of the network namespace in which it was started. One thread.
+// Of the network namespace in which it was started. One thread; it has another one of its own for what takes long.
 class RuleTracer {
  public:
   // An error is Disposition::unavailable: no CAP_NET_ADMIN, no nf_tables, a kernel below 5.12. `log` outlives it.
@@ -78,15 +78,16 @@ class RuleTracer {
 
   // Readable when read() has something to do: an epoll descriptor.
   int fd() const noexcept;
-  // Takes in what is there, and lists the ruleset where it changed.
+  // Takes in what is there. Never blocks.
   void read();
 
   // What decided the packet of this flow that was traced last, under the rule's present number and text; null: none was
   // traced, or the rule is gone. The verdict may be older than that of the flow's last packet: where they differ, ask
-  // want(). A packet's rule is known some 10 ms after the packet. Valid until the next call.
+  // want(). A packet's rule is known some 10 ms after the packet; one that was
+  // just made, once the ruleset has been listed anew. Valid until the next call.
   const Rule* find(const TracedFlow& flow);
-  // Traces the next packet of a flow whose rule is not known, or not any more, within the rate. Costs one command to
-  // the kernel for all that come within a tenth of a second; at most once per second and flow.
+  // Traces the next packet of a flow whose rule is not known, or not any more, within the rate. All that come
+  // within a tenth of a second are one command to the kernel; at most once per second and flow.
   void want(const TracedFlow& flow);
   void forget(const TracedFlow& flow);
 

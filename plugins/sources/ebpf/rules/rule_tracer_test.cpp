@@ -2,7 +2,6 @@
 // Real rules and real packets, in namespaces: which rule is said to have decided what.
 #include "rule_tracer.h"
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
@@ -13,63 +12,7 @@
 namespace fffa::ebpf {
 namespace {
 
-using integration::kHere4;
-using integration::kHere6;
-using integration::kThere4;
-using integration::kThere6;
-using integration::Netns;
-using integration::VethPair;
-
-constexpr std::uint16_t kEcho4 = 8 << 8;
-constexpr std::uint16_t kEcho6 = 128 << 8;
-
-// "ACCEPT local_in 0 filter INPUT 2 ACCEPT [tcp dpt:443]"
-std::string say(const Rule* rule) {
-  if (rule == nullptr) return "none";
-  static constexpr std::array<const char*, 8> verdicts{"none",  "accept", "drop",   "reject",
-                                                       "queue", "stolen", "repeat", "stop"};
-  static constexpr std::array<const char*, 6> hooks{"none",    "pre_routing", "local_in",
-                                                    "forward", "local_out",   "post_routing"};
-  return std::string(verdicts[static_cast<std::size_t>(rule->verdict)]) + " " +
-         hooks[static_cast<std::size_t>(rule->hook)] + " " + std::to_string(rule->priority) + " " + rule->table + " " +
-         rule->chain + " " + (rule->rule_num ? std::to_string(*rule->rule_num) : "-") + " " + rule->target + " [" +
-         rule->match_info + "]";
-}
-
-// The tracer is in `here`; packets come from `there` unless they are sent at LOCAL_OUT.
-class RuleTracerTest : public testing::Test {
- protected:
-  void start(RuleTracerOptions options = {}) {
-    auto started = RuleTracer::start(options, messages);
-    ASSERT_TRUE(started) << started.error().message;
-    tracer = std::move(*started);
-  }
-  TracedFlow in(const Tuple& flow) const { return {flow, interface_index("veth0")}; }
-  std::string decided_in(const Tuple& flow, double seconds = 2) {
-    {
-      const Netns::Inside peer(veth.there);
-      send(flow);
-    }
-    return say(wait_for(*tracer, in(flow), seconds));
-  }
-  std::string decided_out(const Tuple& flow, double seconds = 2) {
-    send(flow);
-    return say(wait_for(*tracer, {flow, 0}, seconds));
-  }
-  static Tuple tcp(std::uint16_t port) { return tuple(kThere4, next_port(), kHere4, port, IPPROTO_TCP); }
-  static Tuple udp(std::uint16_t port) { return tuple(kThere4, next_port(), kHere4, port, IPPROTO_UDP); }
-  static Tuple tcp6(std::uint16_t port) { return tuple(kThere6, next_port(), kHere6, port, IPPROTO_TCP); }
-  static Tuple udp6(std::uint16_t port) { return tuple(kThere6, next_port(), kHere6, port, IPPROTO_UDP); }
-  static std::uint16_t next_port() {
-    static std::uint16_t port = 20000;
-    return port++;
-  }
-
-  VethPair veth;
-  Netns::Inside inside{veth.here};
-  Messages messages;
-  std::unique_ptr<RuleTracer> tracer;
-};
+using RuleTracerTest = TracingTest;
 
 TEST_F(RuleTracerTest, NoRulesDecideNothing) {
   start();
@@ -209,8 +152,49 @@ TEST_F(RuleTracerTest, RulesChange) {
   run_for(*tracer, 0.3);
   EXPECT_EQ(say(tracer->find(in(three))), "none");
   EXPECT_EQ(decided_in(udp(5)), "accept local_in 0 t in 1 ACCEPT [udp dport 5]");
+  // a chain of the same name at another priority
+  nft("flush chain ip t in\ndelete chain ip t in\n"
+      "add chain ip t in { type filter hook input priority 7; policy accept; }");
+  const auto four = udp(5);
+  EXPECT_EQ(decided_in(four), "accept local_in 7 t in - policy []");
   nft("flush ruleset");
+  run_for(*tracer, 0.1);
+  EXPECT_EQ(say(tracer->find(in(four))), "none");
   EXPECT_EQ(decided_in(udp(5), 0.3), "none");
+}
+
+// Tables are made anew all the time, with the same handles for other rules: whatever is said names the packet's port.
+TEST_F(RuleTracerTest, NeverAWrongRule) {
+  RuleTracerOptions options;
+  options.rate = 5000;
+  start(options);
+  std::vector<Tuple> sent;
+  int known = 0;
+  const auto check = [&] {
+    for (const auto& flow : sent) {
+      const Rule* rule = tracer->find(in(flow));
+      if (rule == nullptr) continue;
+      ++known;
+      EXPECT_EQ(rule->match_info, "udp dport " + std::to_string(flow.dst_port));
+    }
+  };
+  for (int round = 0; round < 60; ++round) {
+    std::string rules;
+    for (int i = 0; i < 8; ++i)
+      rules += "udp dport " + std::to_string((i * 3 + round) % 8 + 1) + (i % 2 == 0 ? " accept\n" : " drop\n");
+    nft((round == 0 ? "" : "delete table ip t\n") +
+        std::string("table ip t { chain in { type filter hook input priority 0;\n") + rules + "}\n}");
+    sent.clear();
+    for (std::uint16_t port = 1; port <= 8; ++port) {
+      sent.push_back(udp(port));
+      send_there(sent.back());
+      if ((port + round) % 3 == 0) tracer->read();
+      check();
+    }
+    run_for(*tracer, round % 4 == 0 ? 0.15 : 0.01);
+    check();
+  }
+  EXPECT_GT(known, 100);
 }
 
 TEST_F(RuleTracerTest, ConntrackStaysOff) {

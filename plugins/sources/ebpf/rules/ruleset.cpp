@@ -37,17 +37,17 @@ bool has_texts(const ListedTable& table) {
 
 }  // namespace
 
-Result<Ruleset> Ruleset::open() {
+Result<Lister> Lister::open() {
   auto dump = NftDump::open();
   if (!dump) return dump.error();
   if (auto generation = dump->generation(); !generation) return generation.error();
   auto nft = NftContext::open();
   if (!nft) return nft.error();
-  return Ruleset(std::move(*dump), std::move(*nft));
+  return Lister(std::move(*dump), std::move(*nft));
 }
 
 // A rule never changes under its handle: where all of a table's are known, its texts need not be listed.
-bool Ruleset::keep_texts(std::vector<ListedTable>& tables) const {
+bool Lister::keep_texts(std::vector<ListedTable>& tables) const {
   bool all = true;
   for (auto& table : tables) {
     const auto old = std::find_if(listed_.begin(), listed_.end(), [&](const ListedTable& one) {
@@ -75,7 +75,7 @@ bool Ruleset::keep_texts(std::vector<ListedTable>& tables) const {
 }
 
 // The kernel's list and nft's text must be of the same generation.
-Result<std::vector<ListedTable>> Ruleset::list() {
+Result<std::vector<ListedTable>> Lister::list_nft() {
   constexpr int kTries = 4;
   Error last = unavailable("list nftables' rules: they change all the time");
   for (int i = 0; i < kTries; ++i) {
@@ -99,7 +99,7 @@ Result<std::vector<ListedTable>> Ruleset::list() {
   return last;
 }
 
-void Ruleset::add_iptables_texts(std::vector<ListedTable>& tables, Logger& log) const {
+void Lister::add_iptables_texts(std::vector<ListedTable>& tables, Logger& log) {
   for (auto& table : tables) {
     if (!may_be_iptables(table) || table.iptables) continue;
     const auto program = find_program(table.family == NFPROTO_IPV4 ? "iptables-nft" : "ip6tables-nft");
@@ -114,7 +114,23 @@ void Ruleset::add_iptables_texts(std::vector<ListedTable>& tables, Logger& log) 
   }
 }
 
-void Ruleset::take(std::vector<ListedTable> tables) {
+Result<std::vector<ListedTable>> Lister::list(Logger& log) {
+  constexpr int kTries = 3;
+  for (int i = 0; i < kTries; ++i) {
+    auto tables = list_nft();
+    if (!tables) return tables;
+    const auto before = dump_.generation();
+    add_iptables_texts(*tables, log);
+    const auto after = dump_.generation();
+    if (!before || !after) return (before ? after : before).error();
+    if (*before != *after) continue;
+    listed_ = *tables;
+    return tables;
+  }
+  return unavailable("list iptables' rules: they change all the time");
+}
+
+void Ruleset::take(const std::vector<ListedTable>& tables) {
   decltype(rules_) rules;
   decltype(policies_) policies;
   base_chains_.clear();
@@ -150,23 +166,6 @@ void Ruleset::take(std::vector<ListedTable> tables) {
   mark_gone(policies_, policies);
   rules_ = std::move(rules);
   policies_ = std::move(policies);
-  listed_ = std::move(tables);
-}
-
-Result<void> Ruleset::refresh(Logger& log) {
-  constexpr int kTries = 3;
-  for (int i = 0; i < kTries; ++i) {
-    auto tables = list();
-    if (!tables) return tables.error();
-    const auto before = dump_.generation();
-    add_iptables_texts(*tables, log);
-    const auto after = dump_.generation();
-    if (!before || !after) return (before ? after : before).error();
-    if (*before != *after) continue;
-    take(std::move(*tables));
-    return {};
-  }
-  return unavailable("list iptables' rules: they change all the time");
 }
 
 void Ruleset::table_gone(std::uint8_t family, const std::string& table) {
@@ -179,6 +178,16 @@ void Ruleset::table_gone(std::uint8_t family, const std::string& table) {
   };
   drop(rules_);
   drop(policies_);
+}
+
+// Its rules are said to be gone one by one.
+void Ruleset::chain_gone(std::uint8_t family, const std::string& table, const std::string& chain) {
+  const ChainKey name{family, table, chain};
+  base_chains_.erase(name);
+  const auto found = policies_.find(name);
+  if (found == policies_.end()) return;
+  found->second->gone = true;
+  policies_.erase(found);
 }
 
 void Ruleset::rule_gone(std::uint8_t family, const std::string& table, std::uint64_t handle) {

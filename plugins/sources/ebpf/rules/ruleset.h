@@ -38,13 +38,29 @@ struct BaseChain {
   bool ours = false;  // of a fffa's table
 };
 
+// Lists the kernel's ruleset, with texts. One thread at a time.
+class Lister {
+ public:
+  static Result<Lister> open();
+  Result<std::vector<ListedTable>> list(Logger& log);
+
+ private:
+  Lister(NftDump dump, NftContext nft) : dump_(std::move(dump)), nft_(std::move(nft)) {}
+  Result<std::vector<ListedTable>> list_nft();
+  bool keep_texts(std::vector<ListedTable>& tables) const;
+  static void add_iptables_texts(std::vector<ListedTable>& tables, Logger& log);
+
+  NftDump dump_;
+  NftContext nft_;
+  std::vector<ListedTable> listed_;  // the last time
+};
+
+// What was listed last, by the names that trace messages use.
 class Ruleset {
  public:
-  static Result<Ruleset> open();
-
-  // Lists everything anew. On an error what was known stays.
-  Result<void> refresh(Logger& log);
+  void take(const std::vector<ListedTable>& tables);
   void table_gone(std::uint8_t family, const std::string& table);
+  void chain_gone(std::uint8_t family, const std::string& table, const std::string& chain);
   void rule_gone(std::uint8_t family, const std::string& table, std::uint64_t handle);
 
   // Null: no such rule.
@@ -57,15 +73,6 @@ class Ruleset {
   using RuleKey = std::tuple<std::uint8_t, std::string, std::uint64_t>;
   using ChainKey = std::tuple<std::uint8_t, std::string, std::string>;
 
-  Ruleset(NftDump dump, NftContext nft) : dump_(std::move(dump)), nft_(std::move(nft)) {}
-  Result<std::vector<ListedTable>> list();
-  bool keep_texts(std::vector<ListedTable>& tables) const;
-  void add_iptables_texts(std::vector<ListedTable>& tables, Logger& log) const;
-  void take(std::vector<ListedTable> tables);
-
-  NftDump dump_;
-  NftContext nft_;
-  std::vector<ListedTable> listed_;
   std::map<RuleKey, std::shared_ptr<KnownRule>> rules_;
   std::map<ChainKey, std::shared_ptr<KnownRule>> policies_;
   std::map<ChainKey, BaseChain> base_chains_;

@@ -140,4 +140,59 @@ void run_for(RuleTracer& tracer, double seconds) {
   while (Clock::now() < end) wait_once(tracer);
 }
 
+std::string say(const Rule* rule) {
+  if (rule == nullptr) return "none";
+  static constexpr std::array<const char*, 8> verdicts{"none",  "accept", "drop",   "reject",
+                                                       "queue", "stolen", "repeat", "stop"};
+  static constexpr std::array<const char*, 6> hooks{"none",    "pre_routing", "local_in",
+                                                    "forward", "local_out",   "post_routing"};
+  return std::string(verdicts[static_cast<std::size_t>(rule->verdict)]) + " " +
+         hooks[static_cast<std::size_t>(rule->hook)] + " " + std::to_string(rule->priority) + " " + rule->table + " " +
+         rule->chain + " " + (rule->rule_num ? std::to_string(*rule->rule_num) : "-") + " " + rule->target + " [" +
+         rule->match_info + "]";
+}
+
+namespace {
+
+Tuple from_there(bool v4, std::uint16_t port, std::uint8_t protocol) {
+  static std::uint16_t next_port = 20000;
+  return tuple(v4 ? kThere4 : kThere6, next_port++, v4 ? kHere4 : kHere6, port, protocol);
+}
+
+}  // namespace
+
+Tuple TracingTest::tcp(std::uint16_t port) {
+  return from_there(true, port, IPPROTO_TCP);
+}
+Tuple TracingTest::udp(std::uint16_t port) {
+  return from_there(true, port, IPPROTO_UDP);
+}
+Tuple TracingTest::tcp6(std::uint16_t port) {
+  return from_there(false, port, IPPROTO_TCP);
+}
+Tuple TracingTest::udp6(std::uint16_t port) {
+  return from_there(false, port, IPPROTO_UDP);
+}
+
+void TracingTest::start(const RuleTracerOptions& options) {
+  auto started = RuleTracer::start(options, messages);
+  ASSERT_TRUE(started) << started.error().message;
+  tracer = std::move(*started);
+}
+
+void TracingTest::send_there(const Tuple& flow) const {
+  const Netns::Inside peer(veth.there);
+  send(flow);
+}
+
+std::string TracingTest::decided_in(const Tuple& flow, double seconds) {
+  send_there(flow);
+  return say(wait_for(*tracer, in(flow), seconds));
+}
+
+std::string TracingTest::decided_out(const Tuple& flow, double seconds) {
+  send(flow);
+  return say(wait_for(*tracer, {flow, 0}, seconds));
+}
+
 }  // namespace fffa::ebpf
