@@ -6,11 +6,13 @@
 #include <linux/bpf.h>
 #include <linux/membarrier.h>
 #include <linux/netfilter.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <memory>
 #include <string_view>
@@ -38,6 +40,7 @@ constexpr std::array<std::uint32_t, 5> kHooks = {NF_INET_PRE_ROUTING, NF_INET_LO
 constexpr std::array<std::uint32_t, 2> kLastHooks = {NF_INET_LOCAL_IN, NF_INET_POST_ROUTING};
 constexpr std::array<std::uint32_t, 3> kOtherHooks = {NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_LOCAL_OUT};
 
+constexpr std::chrono::milliseconds kSettle{40};  // a trace is complete, and its rule known, in less
 constexpr int kPriorities = 64;  // tried, from the outermost inwards: each may be somebody else's
 
 int create_link(int program, std::uint32_t family, std::uint32_t hook, std::int32_t priority) {
@@ -209,8 +212,8 @@ Result<void> Netfilter::take_notes() {
   return attach_hooks(Program::hook_end, kOtherHooks);
 }
 
+// What was traced is asked for still.
 void Netfilter::detach() {
-  rules_.reset();
   links_.clear();
   held_hooks_.reset();
 }
@@ -229,26 +232,39 @@ Text Netfilter::reason_name(std::uint32_t reason) {
   return reasons_.emplace(reason, context_.texts().intern(name)).first->second;
 }
 
-void Netfilter::complete(const fffa_drain_record& entry, FlowRecord& record) {
+void Netfilter::complete(const fffa_drain_record& entry, std::vector<FlowRecord>& records, std::size_t index) {
   if ((entry.flags & FFFA_RECORD_VERDICTS) == 0) return;
-  const unsigned side = record.direction == Direction::egress ? FFFA_EGRESS : FFFA_INGRESS;
+  FlowRecord& record = records[index];
+  const bool leaves = record.direction == Direction::egress;
+  const unsigned side = leaves ? FFFA_EGRESS : FFFA_INGRESS;
   const fffa_verdict_side& verdicts = entry.verdicts.side[side];
   if (record.has(Has::drops)) record.drop_reason = reason_name(verdicts.freed_reason);
-  if (rules_ && record.has(Has::netfilter)) fill_rule(entry, side, record);
+  if (!rules_ || !record.has(Has::netfilter)) return;
+  const bool translated = leaves && entry.verdicts.translation[side].state == FFFA_TRANSLATED;
+  const TracedFlow flow{translated ? record.nat : record.flow, leaves ? verdicts.came_in : record.ifindex};
+  if (!fill_rule(flow, record)) late_.push_back({index, flow});
 }
 
-void Netfilter::fill_rule(const fffa_drain_record& entry, unsigned side, FlowRecord& record) {
-  const fffa_translation& other = entry.verdicts.translation[side];
-  const bool leaves = side == FFFA_EGRESS;
-  const bool translated = leaves && other.state == FFFA_TRANSLATED;
-  const TracedFlow flow{translated ? record.nat : record.flow,
-                        leaves ? entry.verdicts.side[side].came_in : record.ifindex};
-  const Rule* rule = rules_->find(flow);
-  const bool queued = rule != nullptr && rule->verdict == Verdict::queue;  // whoever reads the queue decides then
-  if (rule == nullptr || (!queued && refuses(rule->verdict) != refuses(record.netfilter_verdict))) {
-    if (refuses(record.netfilter_verdict)) rules_->want(flow);
-    return;
+void Netfilter::settle(std::vector<FlowRecord>& records) {
+  using Clock = std::chrono::steady_clock;
+  if (late_.empty()) return;
+  for (const auto deadline = Clock::now() + kSettle; rules_->waiting() && Clock::now() < deadline;) {
+    pollfd news{rules_->fd(), POLLIN, 0};
+    ::poll(&news, 1, 5);
+    rules_->read();
   }
+  for (const auto& [index, flow] : late_) {
+    if (!fill_rule(flow, records[index]) && refuses(records[index].netfilter_verdict)) rules_->want(flow);
+  }
+  late_.clear();
+}
+
+// False: it is not known, or is not what decided the flow's last packet.
+bool Netfilter::fill_rule(const TracedFlow& flow, FlowRecord& record) {
+  const Rule* rule = rules_->find(flow);
+  if (rule == nullptr) return false;
+  const bool queued = rule->verdict == Verdict::queue;  // whoever reads the queue decides then
+  if (!queued && refuses(rule->verdict) != refuses(record.netfilter_verdict)) return false;
   TextTable& texts = context_.texts();
   record.netfilter_priority = rule->priority;
   record.netfilter_table = texts.intern(rule->table);
@@ -259,13 +275,14 @@ void Netfilter::fill_rule(const fffa_drain_record& entry, unsigned side, FlowRec
     record.set(Has::rule);
     record.netfilter_rule_num = *rule->rule_num;
   }
-  if (!refuses(rule->verdict)) return;
+  if (!refuses(rule->verdict)) return true;
   // the rule knows better than what the kernel program could see
   record.netfilter_hook = rule->hook;
   record.netfilter_verdict = rule->verdict;
   const std::uint64_t refused = record.netfilter_drops + record.netfilter_rejects;
   record.netfilter_drops = rule->verdict == Verdict::reject ? 0 : refused;
   record.netfilter_rejects = refused - record.netfilter_drops;
+  return true;
 }
 
 void Netfilter::count() {

@@ -39,8 +39,10 @@ class Netfilter {
   // These interfaces' flows get verdicts: as Ports::attached() says.
   void watch(std::vector<std::pair<std::uint32_t, std::uint32_t>> interfaces);
 
-  // Adds to a record of one side of an entry what the kernel's numbers mean.
-  void complete(const fffa_drain_record& entry, FlowRecord& record);
+  // Adds to records[index], of one side of an entry, what the kernel's numbers mean.
+  void complete(const fffa_drain_record& entry, std::vector<FlowRecord>& records, std::size_t index);
+  // The records are about to go: those whose packets were traced just now get their rules, for which it waits a moment.
+  void settle(std::vector<FlowRecord>& records);
   // Verdicts that belong to no flow, and those of each hook, as metrics.
   void count();
 
@@ -54,7 +56,7 @@ class Netfilter {
   void hold_hooks();
   void start_rules();
   void follow_queues();
-  void fill_rule(const fffa_drain_record& entry, unsigned side, FlowRecord& record);
+  bool fill_rule(const TracedFlow& flow, FlowRecord& record);
   Text reason_name(std::uint32_t reason);
 
   const NetfilterConfig& config_;
@@ -66,6 +68,11 @@ class Netfilter {
   bool noting_ = false;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> watched_;
   std::unordered_map<std::uint32_t, Text> reasons_;
+  struct Late {
+    std::size_t index = 0;
+    TracedFlow flow;
+  };
+  std::vector<Late> late_;  // records of the batch whose rule is not known
 };
 
 // The kernel's name of a drop reason, without its prefix ("NETFILTER_DROP"); empty: the kernel does not say.

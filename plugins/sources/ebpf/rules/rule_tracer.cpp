@@ -101,6 +101,7 @@ class RuleTracer::Impl {
   void forget(const TracedFlow& flow) { flows_.erase(flow); }
 
   bool queues() const { return ruleset_.queues(); }
+  bool waiting() const { return join_.waiting() || !unresolved_.empty(); }
 
   int fd() const noexcept { return epoll_.get(); }
   RuleTracerStats stats_;
@@ -404,6 +405,9 @@ void RuleTracer::want(const TracedFlow& flow) {
 }
 void RuleTracer::forget(const TracedFlow& flow) {
   impl_->forget(flow);
+}
+bool RuleTracer::waiting() const {
+  return impl_->waiting();
 }
 bool RuleTracer::queues() const {
   return impl_->queues();
