@@ -70,6 +70,9 @@ FFFA_NOINLINE int fffa_oldest_way(__u32 set)
 	return (int)oldest;
 }
 
+/* Without plain loads a packet's route cannot be followed: notes are needed. */
+FFFA_INLINE int fffa_noting(const int direct) { return !(direct & FFFA_PLAIN_LOADS) || take_notes; }
+
 /* The packet's note, made if there is none. */
 FFFA_INLINE struct fffa_noted fffa_make_note(const struct sk_buff *skb)
 {
@@ -470,7 +473,7 @@ FFFA_INLINE void fffa_accept_unnoted(struct sk_buff *skb, const struct nf_hook_s
 FFFA_INLINE void fffa_leave_hook(struct sk_buff *skb, const struct nf_hook_state *state, __u32 hook, const int direct)
 {
 	int queued = 1;
-	if (!take_notes) {
+	if (!fffa_noting(direct)) {
 		if (hook == FFFA_LOCAL_IN || hook == FFFA_POST_ROUTING) fffa_accept_unnoted(skb, state, hook, direct);
 		return;
 	}
@@ -668,7 +671,7 @@ FFFA_INLINE void fffa_on_free(struct sk_buff *skb, __u32 reason, const struct so
 	if (!n) {
 		const int refused = reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP);
 		/* at its IP header: else it is no hook of the IP layer that has it */
-		if (refused && !take_notes && net && net->ns.inum == our_netns && skb->data == fffa_network_header(skb))
+		if (refused && !fffa_noting(direct) && net && net->ns.inum == our_netns && skb->data == fffa_network_header(skb))
 			fffa_refuse_unnoted(skb, reason, direct);
 		else
 			fffa_count_free(skb, net, reason, direct);
