@@ -52,8 +52,8 @@ std::vector<Rule> framework(Dialect dialect, Place place, Family family) {
           raw(iptables ? (four ? "-p icmp --icmp-type 3 -j ACCEPT" : "-p icmpv6 --icmpv6-type 1 -j ACCEPT")
                        : (four ? "icmp type 3 counter accept" : "icmpv6 type 1 counter accept")),
           // multicast reports are nobody's case
-          raw(iptables ? (four ? "-p igmp -j ACCEPT" : "-p icmpv6 --icmpv6-type 143 -j ACCEPT")
-                       : (four ? "meta l4proto igmp counter accept" : "icmpv6 type 143 counter accept"))};
+          raw(iptables ? (four ? "-p 2 -j ACCEPT" : "-p icmpv6 --icmpv6-type 143 -j ACCEPT")
+                       : (four ? "meta l4proto 2 counter accept" : "icmpv6 type 143 counter accept"))};
 }
 
 }  // namespace

@@ -14,6 +14,7 @@
 
 #include "firewall.h"
 #include "netfilter_run.h"
+#include "queue_listener.h"
 
 namespace fffa::integration {
 namespace {
@@ -307,6 +308,29 @@ TEST(NetfilterLimits, AGroupThatNobodyJoinedIsNoRefusal) {
     EXPECT_EQ(records.sum("refused_packets"), 0u) << group;
     EXPECT_NE(records.last("netfilter_verdict"), "DROP") << group;
   }
+}
+
+// Not to look for rules is no reason to miss what a queue decided.
+TEST(NetfilterLimits, QueuesAreFollowedWithoutRules) {
+  const RoutedPath path;
+  load_forward(
+      Firewall(path.router, Dialect::iptables),
+      {raw("-p udp --dport 4000 -j NFQUEUE --queue-num 1"), raw("-p udp --dport 4001 -j NFQUEUE --queue-num 2")}, true);
+  const Responder server(path.server, {}, {4000});
+  const QueueListener accepting(path.router, 1, QueueListener::Answer::accept);
+  const QueueListener dropping(path.router, 2, QueueListener::Answer::drop);
+  NetfilterRun run(path.router, {.netfilter = "{rules: off}"});
+  send_udp(path.client, forwarded(Family::ip4, 40000, 4000), 6);
+  send_udp(path.client, forwarded(Family::ip4, 40000, 4001), 7);
+  std::this_thread::sleep_for(kTold);
+  const RunRecords all = run.stop();
+  const FlowRecords accepted = all.of("UDP", forwarded(Family::ip4, 40000, 4000), "ingress", "cl0");
+  EXPECT_EQ(accepted.sum("netfilter_accepts"), 6u);
+  EXPECT_EQ(accepted.sum("netfilter_queues"), 6u);
+  const FlowRecords dropped = all.of("UDP", forwarded(Family::ip4, 40000, 4001), "ingress", "cl0");
+  EXPECT_EQ(dropped.sum("netfilter_drops"), 7u);
+  EXPECT_EQ(dropped.sum("netfilter_queues"), 7u);
+  EXPECT_EQ(dropped.last("netfilter_verdict"), "DROP");
 }
 
 // A source address that does not belong there.
