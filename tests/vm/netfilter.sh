@@ -1,0 +1,11 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: MIT
+# What the firewall does, on Debian's kernels: before 6.4 by tracing programs, then by netfilter links.
+set -euo pipefail
+export FFFA=/work/bin/fffa
+uname -r
+"$FFFA" doctor | grep -i -A2 netfilter || true
+./netfilter_harness_test --gtest_brief=1
+./netfilter_records_test --gtest_brief=1
+./netfilter_rules_test --gtest_brief=1
+./netfilter_limits_test --gtest_brief=1 --gtest_filter="${LIMITS:-*}"
