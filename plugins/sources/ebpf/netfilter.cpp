@@ -244,7 +244,8 @@ void Netfilter::fill_rule(const fffa_drain_record& entry, unsigned side, FlowRec
   const TracedFlow flow{translated ? record.nat : record.flow,
                         leaves ? entry.verdicts.side[side].came_in : record.ifindex};
   const Rule* rule = rules_->find(flow);
-  if (rule == nullptr || refuses(rule->verdict) != refuses(record.netfilter_verdict)) {
+  const bool queued = rule != nullptr && rule->verdict == Verdict::queue;  // whoever reads the queue decides then
+  if (rule == nullptr || (!queued && refuses(rule->verdict) != refuses(record.netfilter_verdict))) {
     if (refuses(record.netfilter_verdict)) rules_->want(flow);
     return;
   }

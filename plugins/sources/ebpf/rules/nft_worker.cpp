@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "nft_worker.h"
 
-#include <signal.h>
 #include <sys/eventfd.h>
 
+#include <csignal>
 #include <cstdint>
 
 namespace fffa::ebpf {
@@ -21,17 +21,23 @@ NftWorker::~NftWorker() {
 
 Result<void> NftWorker::begin() {
   ready_ = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!ready_) return system_error("make an event descriptor");
+  return ready_ ? Result<void>() : system_error("make an event descriptor");
+}
+
+// Not before there is something to do: whoever asks has given up the privileges that the start alone needs, and so has
+// this thread and every program that it starts.
+void NftWorker::ensure_thread() {
+  if (thread_.joinable()) return;
   // signals are for the threads that were there before
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   thread_ = std::thread([this] { work(); });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return {};
 }
 
 void NftWorker::ask_listing() {
+  ensure_thread();
   {
     const std::lock_guard lock(mutex_);
     list_ = true;
@@ -40,6 +46,7 @@ void NftWorker::ask_listing() {
 }
 
 bool NftWorker::run(std::string commands) {
+  ensure_thread();
   {
     const std::lock_guard lock(mutex_);
     if (!commands_.empty()) return false;

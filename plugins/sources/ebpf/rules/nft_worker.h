@@ -17,7 +17,7 @@
 
 namespace fffa::ebpf {
 
-// The thread is in the network namespace of the one that starts it.
+// The thread begins with the first request, in the network namespace of the one that makes it, and with its privileges.
 class NftWorker {
  public:
   struct Listing {
@@ -41,6 +41,7 @@ class NftWorker {
   bool run(std::string commands);
 
  private:
+  void ensure_thread();
   void work();
 
   Lister& lister_;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <initializer_list>
 #include <string_view>
 
 namespace fffa::ebpf {
@@ -14,6 +15,12 @@ namespace {
 // Elements that may be in a set at a time: what passes the limits within its timeout, and some more.
 std::uint32_t set_size(const RuleTracerOptions& options, std::uint32_t seconds) {
   return std::clamp<std::uint32_t>(options.rate, 50, 1000) * seconds * 3 / 2;
+}
+
+std::string concat(std::initializer_list<std::string_view> parts) {
+  std::string text;
+  for (const auto part : parts) text += part;
+  return text;
 }
 
 constexpr std::uint32_t kSeenSeconds = 60;
@@ -58,9 +65,9 @@ std::string chooser(std::string_view chain, std::string_view ports, std::string_
     return "@" + std::string(name) + std::string(suffix) + std::string(family.number);
   };
   for (const auto& family : kFamilies) {
-    const std::string key = family.tuple() + std::string(ports);
+    const std::string key = concat({family.tuple(), ports});
     const std::string wanted = set_of("wanted", family);
-    text += key + " " + wanted + " limit name \"total\" delete " + wanted + " { " + key + " }" + std::string(kTrace);
+    text += concat({key, " ", wanted, " limit name \"total\" delete ", wanted, " { ", key, " }", kTrace});
   }
   const std::string limits = " limit name \"first\" limit name \"total\"";
   if (options.mode == RuleTracerOptions::Mode::sampled) {
@@ -69,9 +76,9 @@ std::string chooser(std::string_view chain, std::string_view ports, std::string_
     text += "tcp flags & syn == syn" + limits + std::string(kTrace);
   } else {
     for (const auto& family : kFamilies) {
-      const std::string key = family.tuple() + std::string(ports);
+      const std::string key = concat({family.tuple(), ports});
       const std::string seen = set_of("seen", family);
-      text += key + " != " + seen + limits + " add " + seen + " { " + key + " }" + std::string(kTrace);
+      text += concat({key, " != ", seen, limits, " add ", seen, " { ", key, " }", kTrace});
     }
   }
   return text + "}\n";
@@ -122,8 +129,8 @@ std::string own_table_commands(const std::string& name, const RuleTracerOptions&
       " icmp : goto of_icmp, ipv6-icmp : goto of_icmp }\n"
       "goto of_others\n}\n";
   // before connection tracking and any translation, raw and mangle; behind the reassembly of fragments
-  for (const std::string hook : {"prerouting", "output"})
-    text += "chain " + hook + " { type filter hook " + hook + " priority -350; policy accept; jump choose; }\n";
+  for (const std::string_view hook : {"prerouting", "output"})
+    text += concat({"chain ", hook, " { type filter hook ", hook, " priority -350; policy accept; jump choose; }\n"});
   return text + "}\n";
 }
 
@@ -134,13 +141,13 @@ std::string want_commands(const std::string& name, const std::vector<TracedFlow>
     if (tuple.family != 4 && tuple.family != 6) continue;
     const bool ports = has_ports(tuple.protocol) || is_icmp(tuple.protocol);
     auto& list = elements[(tuple.family == 6 ? 1U : 0U) + (ports ? 0U : 2U)];
-    list += (list.empty() ? "" : ", ") + element(tuple);
+    list += list.empty() ? "" : ", ";
+    list += element(tuple);
   }
   static constexpr std::array<std::string_view, 4> sets{"wanted4", "wanted6", "wanted_plain4", "wanted_plain6"};
   std::string text;
   for (std::size_t i = 0; i < sets.size(); ++i) {
-    if (!elements[i].empty())
-      text += "add element inet " + name + " " + std::string(sets[i]) + " { " + elements[i] + " }\n";
+    if (!elements[i].empty()) text += concat({"add element inet ", name, " ", sets[i], " { ", elements[i], " }\n"});
   }
   return text;
 }

@@ -83,11 +83,11 @@ class RuleTracer {
 
   // What decided the packet of this flow that was traced last, under the rule's present number and text; null: none was
   // traced, or the rule is gone. The verdict may be older than that of the flow's last packet: where they differ, ask
-  // want(). A packet's rule is known some 10 ms after the packet; one that was
-  // just made, once the ruleset has been listed anew. Valid until the next call.
+  // want(). A packet's rule is known some 10 ms after the packet; a rule that was just made, once the ruleset has been
+  // listed anew. Valid until the next call.
   const Rule* find(const TracedFlow& flow);
-  // Traces the next packet of a flow whose rule is not known, or not any more, within the rate. All that come
-  // within a tenth of a second are one command to the kernel; at most once per second and flow.
+  // Traces the next packet of a flow whose rule is not known, or not any more, within the rate. All that
+  // come within a tenth of a second are one command to the kernel; at most once per second and flow.
   void want(const TracedFlow& flow);
   void forget(const TracedFlow& flow);
 
