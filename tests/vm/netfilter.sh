@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: MIT
-# The netfilter tests of tests/integration on Debian's kernels, which have nft's own queue rule. 6.1 has no netfilter programs.
+# What the firewall does, on Debian's kernels, which have nft's own queue rule: before 6.4 by tracing programs, then by netfilter links.
 set -euo pipefail
 export FFFA=/work/bin/fffa
 uname -r
