@@ -159,7 +159,7 @@ enum fffa_record_flags {
 };
 
 /* One connection with something to report. A direction whose slot has no packets may still have round trips, of packets
- * that an earlier read-out reported; without those it has nothing. */
+ * that an earlier read-out reported, or verdicts (its last_ns is the read-out's then); without those it has nothing. */
 struct fffa_drain_record {
 	struct fffa_flow_key key;
 	__u64 last_ns[2]; /* by enum fffa_direction, like the arrays below */
