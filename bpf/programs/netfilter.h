@@ -107,6 +107,12 @@ FFFA_INLINE void fffa_forget_note(struct fffa_noted at)
 	FFFA_WRITE_ONCE(*at.word, 0);
 }
 
+FFFA_INLINE void fffa_forget_packet(const struct sk_buff *skb)
+{
+	const struct fffa_noted at = fffa_find_note(skb);
+	if (at.note) fffa_forget_note(at);
+}
+
 /* ---- flows ---- */
 
 /* Under whose flows a packet of this interface counts; 0: nobody's. */
@@ -470,8 +476,11 @@ FFFA_INLINE void fffa_accept_unnoted(struct sk_buff *skb, const struct nf_hook_s
 FFFA_INLINE void fffa_leave_hook(struct sk_buff *skb, const struct nf_hook_state *state, __u32 hook, const int direct)
 {
 	int queued = 1;
-	if (!take_notes) {
-		if (hook == FFFA_LOCAL_IN || hook == FFFA_POST_ROUTING) fffa_accept_unnoted(skb, state, hook, direct);
+	const __u32 noting = take_notes;
+	if (noting != FFFA_NOTES_TAKEN) {
+		if (hook != FFFA_LOCAL_IN && hook != FFFA_POST_ROUTING) return;
+		if (noting) fffa_forget_packet(skb);
+		fffa_accept_unnoted(skb, state, hook, direct);
 		return;
 	}
 	struct fffa_noted at = fffa_find_note(skb);
@@ -486,8 +495,9 @@ FFFA_INLINE void fffa_leave_hook(struct sk_buff *skb, const struct nf_hook_state
 	if (fffa_unlikely(queued)) n->queued |= (__u8)(1 << hook);
 	struct fffa_hook_counters *counters = fffa_counted_hook(hook);
 	if (counters) {
-		counters->accepts += n->packets;
-		counters->queues += queued ? n->packets : 0;
+		/* a CPU may be interrupted here by another packet */
+		__sync_fetch_and_add(&counters->accepts, n->packets);
+		if (queued) __sync_fetch_and_add(&counters->queues, n->packets);
 	}
 	if (hook != FFFA_LOCAL_IN && hook != FFFA_POST_ROUTING) {
 		fffa_set_stage(at, FFFA_BETWEEN_HOOKS);
@@ -537,9 +547,8 @@ FFFA_INLINE void fffa_refuse(struct fffa_note *n, const struct sk_buff *skb, __u
 				       .answered = n->answered};
 	struct fffa_hook_counters *counters = fffa_counted_hook(hook);
 	if (counters) {
-		counters->drops += n->answered ? 0 : n->packets;
-		counters->rejects += n->answered ? n->packets : 0;
-		counters->queues += n->queued >> hook & 1 ? n->packets : 0;
+		__sync_fetch_and_add(n->answered ? &counters->rejects : &counters->drops, n->packets);
+		if (n->queued >> hook & 1) __sync_fetch_and_add(&counters->queues, n->packets);
 	}
 	if (!n->known) {
 		fffa_count_unattributed(FFFA_NOT_PARSED, n->packets);
@@ -660,6 +669,11 @@ FFFA_INLINE void fffa_on_free(struct sk_buff *skb, __u32 reason, const struct so
 	const struct fffa_noted at = fffa_find_note(skb);
 	const struct net *net = fffa_netns_of(skb, receiver, direct);
 	struct fffa_note *n = at.note;
+	const int noted = take_notes == FFFA_NOTES_TAKEN;
+	if (n && !noted) {
+		fffa_forget_note(at);
+		n = 0;
+	}
 	if (n && net && fffa_address(net) != n->netns) { /* of another namespace: this address was used again */
 		fffa_forget_note(at);
 		return;
@@ -668,7 +682,7 @@ FFFA_INLINE void fffa_on_free(struct sk_buff *skb, __u32 reason, const struct so
 	if (!n) {
 		const int refused = reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP);
 		/* at its IP header: else it is no hook of the IP layer that has it */
-		if (refused && !take_notes && net && net->ns.inum == our_netns && skb->data == fffa_network_header(skb))
+		if (refused && !noted && net && net->ns.inum == our_netns && skb->data == fffa_network_header(skb))
 			fffa_refuse_unnoted(skb, reason, direct);
 		else
 			fffa_count_free(skb, net, reason, direct);

@@ -83,6 +83,10 @@ FFFA_AT(fffa_hook_counters, rejects, 16);
 FFFA_AT(fffa_hook_counters, queues, 24);
 #define FFFA_HOOKS 6
 
+/* Whether packets are noted at every hook. While that begins those that are under way may lack their note: nothing is told
+ * by notes yet. */
+enum fffa_noting { FFFA_NO_NOTES = 0, FFFA_NOTES_BEGIN = 1, FFFA_NOTES_TAKEN = 2 };
+
 /* CPUs that are told apart where one must know what it was doing; more of them share. */
 #define FFFA_CPUS 1024
 

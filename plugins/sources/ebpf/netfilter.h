@@ -2,6 +2,7 @@
 // What netfilter made of the flows' packets: the programs at its hooks, and what they report, in words.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -27,6 +28,7 @@ class Netfilter {
 
   // Attaches to the hooks of this network namespace. Errors as KernelTable::program(); nothing is attached then.
   Result<void> start();
+  // No more verdicts; complete() goes on to tell what those that were counted mean.
   void detach();
 
   // Readable when read() has something to do; -1: never.
@@ -48,7 +50,7 @@ class Netfilter {
   Result<void> attach_freed();
   void start_rules();
   void follow_queues();
-  void fill_rule(const fffa_drain_record& entry, unsigned side, FlowRecord& record);
+  void add_rule(const fffa_drain_record& entry, FlowRecord& record);
   Text reason_name(std::uint32_t reason);
 
   const NetfilterConfig& config_;
@@ -56,7 +58,9 @@ class Netfilter {
   KernelTable& table_;
   std::vector<Fd> links_;
   std::unique_ptr<RuleTracer> rules_;  // none: not wanted, or not allowed
-  bool noting_ = false;
+  std::uint64_t listings_ = 0;         // of rules_ that were searched for queues
+  std::chrono::steady_clock::time_point look_for_queues_;
+  bool noting_ = false;  // or tried to
   std::vector<std::pair<std::uint32_t, std::uint32_t>> watched_;
   std::unordered_map<std::uint32_t, Text> reasons_;
 };
