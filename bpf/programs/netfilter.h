@@ -70,6 +70,9 @@ FFFA_NOINLINE int fffa_oldest_way(__u32 set)
 	return (int)oldest;
 }
 
+/* Without plain loads a packet's route cannot be followed: notes are needed. */
+FFFA_INLINE int fffa_noting(const int direct) { return !(direct & FFFA_PLAIN_LOADS) || take_notes == FFFA_NOTES_TAKEN; }
+
 /* The packet's note, made if there is none. */
 FFFA_INLINE struct fffa_noted fffa_make_note(const struct sk_buff *skb)
 {
@@ -476,10 +479,9 @@ FFFA_INLINE void fffa_accept_unnoted(struct sk_buff *skb, const struct nf_hook_s
 FFFA_INLINE void fffa_leave_hook(struct sk_buff *skb, const struct nf_hook_state *state, __u32 hook, const int direct)
 {
 	int queued = 1;
-	const __u32 noting = take_notes;
-	if (noting != FFFA_NOTES_TAKEN) {
+	if (!fffa_noting(direct)) {
 		if (hook != FFFA_LOCAL_IN && hook != FFFA_POST_ROUTING) return;
-		if (noting) fffa_forget_packet(skb);
+		if (take_notes) fffa_forget_packet(skb);
 		fffa_accept_unnoted(skb, state, hook, direct);
 		return;
 	}
@@ -669,7 +671,7 @@ FFFA_INLINE void fffa_on_free(struct sk_buff *skb, __u32 reason, const struct so
 	const struct fffa_noted at = fffa_find_note(skb);
 	const struct net *net = fffa_netns_of(skb, receiver, direct);
 	struct fffa_note *n = at.note;
-	const int noted = take_notes == FFFA_NOTES_TAKEN;
+	const int noted = fffa_noting(direct);
 	if (n && !noted) {
 		fffa_forget_note(at);
 		n = 0;

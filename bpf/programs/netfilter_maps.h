@@ -19,7 +19,7 @@ __u32 take_notes;
 __u64 unattributed[FFFA_UNATTRIBUTED];
 
 /* How far a packet is. A word of the note's set, in the low bits of its packet's address. */
-enum fffa_stage { FFFA_IN_HOOK = 0, FFFA_BETWEEN_HOOKS = 1, FFFA_STAGE_MASK = 7 };
+enum fffa_stage { FFFA_IN_HOOK = 0, FFFA_BETWEEN_HOOKS = 1, FFFA_BROUGHT_BACK = 2, FFFA_STAGE_MASK = 7 };
 
 /* Older than this many jiffies: a queue holds no packet for so long. */
 enum { FFFA_NOTE_STALE = 30000 };

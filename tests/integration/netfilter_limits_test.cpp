@@ -95,7 +95,7 @@ std::size_t peak_memory(pid_t pid) {
 }
 
 TEST(NetfilterLimits, FarMoreConnectionsThanCanBeTraced) {
-  constexpr std::size_t kSources = 1250;
+  constexpr std::size_t kSources = 1000;
   constexpr std::size_t kPorts = 100;
   constexpr std::size_t kTraceRate = 200;
   const RoutedPath path;
@@ -129,7 +129,7 @@ TEST(NetfilterLimits, FarMoreConnectionsThanCanBeTraced) {
   }
   EXPECT_GT(traced, 10u);
   EXPECT_LT(static_cast<double>(traced), 2 * kTraceRate * (took.count() + 3)) << "both records of a connection";
-  EXPECT_LT(memory, 400u);
+  EXPECT_LT(memory, 256u);
 }
 
 // Without it the verifier refuses all our programs: said once, by name.
@@ -278,20 +278,35 @@ TEST(NetfilterLimits, OtherDropsHaveTheirReasonAndAreNoRefusals) {
   }
 }
 
-// The kernel drops it between two hooks, and gives no reason; no rule is there that could.
+// The kernel drops it between two hooks, and gives no reason. No rule does; with one that queues, packets are followed
+// from hook to hook, and what is freed on the way is not always the firewall's doing.
 TEST(NetfilterLimits, AGroupThatNobodyJoinedIsNoRefusal) {
   const RoutedPath path;
   path.client.ip("link set eth0 multicast on");
   path.client.ip("-6 route add multicast ff02::/16 dev eth0 table local");
   NetfilterRun run(path.router);
-  const Tuple nobody{RoutedPath::client_address(Family::ip6), 40000, "ff02::1234", 4000};
-  send_udp(path.client, nobody, 5);
-  std::this_thread::sleep_for(kTold);
-  const FlowRecords records = run.stop().of("UDP", nobody, "ingress", "cl0");
-  EXPECT_EQ(records.sum("packets"), 5u);
-  EXPECT_EQ(records.sum("netfilter_drops"), 0u);
-  EXPECT_EQ(records.sum("refused_packets"), 0u);
-  EXPECT_NE(records.last("netfilter_verdict"), "DROP");
+  for (const bool queues : {false, true}) {
+    if (queues) {
+      Firewall(path.router, Dialect::iptables)
+          .load(
+              Family::ip6,
+              {"filter", {{"INPUT", {raw("-p udp --dport 9 -j NFQUEUE --queue-num 1")}, "filter", "input", 0, true}}});
+      std::this_thread::sleep_for(kTold);
+    }
+    const Tuple nobody{RoutedPath::client_address(Family::ip6), 40000, queues ? "ff02::1235" : "ff02::1234", 4000};
+    send_udp(path.client, nobody, 5);
+    std::this_thread::sleep_for(kTold);
+  }
+  const RunRecords all = run.stop();
+  for (const auto* group : {"ff02::1234", "ff02::1235"}) {
+    const FlowRecords records =
+        all.of("UDP", {RoutedPath::client_address(Family::ip6), 40000, group, 4000}, "ingress", "cl0");
+    EXPECT_EQ(records.sum("packets"), 5u) << group;
+    EXPECT_EQ(records.sum("drops"), 5u) << group;
+    EXPECT_EQ(records.sum("netfilter_drops"), 0u) << group;
+    EXPECT_EQ(records.sum("refused_packets"), 0u) << group;
+    EXPECT_NE(records.last("netfilter_verdict"), "DROP") << group;
+  }
 }
 
 // A source address that does not belong there.

@@ -78,7 +78,7 @@ class NetfilterRecords : public ::testing::TestWithParam<std::tuple<Dialect, Nat
     Fields fields;
     fields.add("verdict", verdict);
     fields.add("hook", hook_name(flow.place));
-    fields.add("priority", flow.what->decider == Decider::second ? 50 : 0);
+    fields.add("priority", flow.what->decider == Decider::second ? second_priority(std::get<0>(GetParam())) : 0);
     fields.add("accepts", refused ? 0 : count.packets);
     fields.add("drops", verdict == "DROP" ? count.packets : 0);
     fields.add("rejects", verdict == "REJECT" ? count.packets : 0);

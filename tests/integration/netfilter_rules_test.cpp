@@ -32,7 +32,7 @@ class NetfilterRules : public ::testing::TestWithParam<Dialect> {
   NetfilterRules() : firewall_(path_.router, GetParam()) {}
   bool iptables() const { return GetParam() == Dialect::iptables; }
   std::string table() const { return iptables() ? "filter" : "fw"; }
-  std::string chain() const { return iptables() ? "FORWARD" : "fwd"; }
+  std::string chain() const { return iptables() ? "FORWARD" : "forwarding"; }
   void load(std::vector<Rule> rules, bool accepts) const {
     firewall_.load(Family::ip4, {table(), {{chain(), std::move(rules), "filter", "forward", 0, accepts}}});
   }
@@ -131,6 +131,34 @@ TEST_P(NetfilterRules, DroppedBeforeAndBehindTheFilter) {
   EXPECT_EQ(rule_of(late), rule_text("mangle", iptables() ? "POSTROUTING" : "late", 3, "DROP"));
   EXPECT_EQ(late.sum("packets"), 5u);
   EXPECT_EQ(leaving.sum("packets"), 0u);
+}
+
+// One packet each, at any moment between two read-outs: nothing comes later that could bring the rule.
+TEST_P(NetfilterRules, ASinglePacketHasItsRule) {
+  constexpr std::uint16_t kFlows = 200;
+  load({on(9, Action::accept), on(kPort, Action::refuse), on(kPort + 1, Action::accept)}, true);
+  const Responder server(path_.server, {}, {kPort + 1});
+  NetfilterRun run(path_.router);
+  std::this_thread::sleep_for(2 * kTold);
+  for (std::uint16_t i = 0; i < kFlows; ++i) {
+    for (const std::uint16_t port : {kPort, static_cast<std::uint16_t>(kPort + 1)})
+      send_udp(path_.client, forwarded(static_cast<std::uint16_t>(50000 + i), port), 1);
+    std::this_thread::sleep_for(milliseconds(3));
+  }
+  std::this_thread::sleep_for(kTold);
+  const RunRecords all = run.stop();
+  for (const bool refused : {true, false}) {
+    std::size_t known = 0;
+    std::uint64_t counted = 0;
+    for (std::uint16_t i = 0; i < kFlows; ++i) {
+      const FlowRecords records = arrived(all, forwarded(static_cast<std::uint16_t>(50000 + i),
+                                                         static_cast<std::uint16_t>(refused ? kPort : kPort + 1)));
+      counted += records.sum(refused ? "netfilter_rejects" : "netfilter_accepts");
+      if (rule_of(records) == rule_text(table(), chain(), refused ? 2 : 3, refused ? "REJECT" : "ACCEPT")) ++known;
+    }
+    EXPECT_EQ(known, kFlows) << (refused ? "refused" : "accepted");
+    EXPECT_EQ(counted, kFlows) << (refused ? "refused" : "accepted");
+  }
 }
 
 // What happens to the chain, and the rule that then decides for port 3000; 0: the policy.

@@ -49,11 +49,6 @@ RunRecords NetfilterRun::stop() {
   return RunRecords(process_->out());
 }
 
-RunRecords NetfilterRun::so_far() const {
-  const std::string out = process_->out();
-  return RunRecords(out.substr(0, out.rfind('\n') + 1));
-}
-
 std::vector<std::string> NetfilterRun::flow_logs() const {
   std::vector<std::string> lines;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_)) {

@@ -34,8 +34,6 @@ class NetfilterRun {
 
   // Ends it as an operator would and reads what it wrote; throws if it did not end well.
   RunRecords stop();
-  // What it has written so far. A line that is not whole yet is left out.
-  RunRecords so_far() const;
   // Lines of the VPC Flow Logs, headers left out; after stop().
   std::vector<std::string> flow_logs() const;
 

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "flow.skel.h"
+#include "newer.h"
 #include "privileges.h"
 
 namespace fffa::ebpf {
@@ -41,20 +42,7 @@ struct CloseObject {
 // By Program.
 constexpr std::array<const char*, static_cast<std::size_t>(Program::count)> kPrograms = {
     "fffa_xdp_ingress", "fffa_tc_ingress", "fffa_tc_egress", "fffa_hook_begin", "fffa_hook_end", "fffa_freed",
-    "fffa_freed_for"};
-
-// Of kernel 6.4's <linux/bpf.h>.
-constexpr std::uint32_t kNetfilterProgram = 32;
-constexpr std::uint32_t kNetfilterAttach = 45;
-
-// A number that the headers we build with may be too old for.
-template <typename Enum>
-Enum newer(std::uint32_t number) {
-  static_assert(sizeof(Enum) == sizeof number);
-  Enum value;
-  std::memcpy(&value, &number, sizeof value);
-  return value;
-}
+    "fffa_freed_for", "fffa_traced_begin", "fffa_traced_end", "fffa_traced_back", "fffa_traced_freed"};
 
 // The network namespace that this process is in.
 std::uint32_t own_netns() {

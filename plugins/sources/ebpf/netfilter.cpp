@@ -16,6 +16,7 @@
 #include <memory>
 #include <string_view>
 
+#include "newer.h"
 #include "privileges.h"
 #include "rule_fields.h"
 
@@ -23,7 +24,6 @@ namespace fffa::ebpf {
 namespace {
 
 // Of kernel 6.4's <linux/bpf.h>; the headers we build with may be older.
-constexpr std::uint32_t kAttachNetfilter = 45;
 struct NetfilterLinkAttributes {
   std::uint32_t program;
   std::uint32_t target;
@@ -47,7 +47,7 @@ constexpr int kPriorities = 64;  // tried, from the outermost inwards: each may 
 int create_link(int program, std::uint32_t family, std::uint32_t hook, std::int32_t priority) {
   NetfilterLinkAttributes attributes{};
   attributes.program = static_cast<std::uint32_t>(program);
-  attributes.attach_type = kAttachNetfilter;
+  attributes.attach_type = kNetfilterAttach;
   attributes.family = family;
   attributes.hook = hook;
   attributes.priority = priority;
@@ -111,20 +111,59 @@ Result<void> Netfilter::attach_hooks(Program program, std::span<const std::uint3
 }
 
 Result<void> Netfilter::attach_freed() {
-  auto program = table_.program(Program::freed_for);
-  if (!program) program = table_.program(Program::freed);
-  if (!program) return program.error();
-  Fd link(bpf_raw_tracepoint_open(nullptr, *program));
-  if (!link) return kernel_error("attach to the tracepoint kfree_skb");
-  links_.push_back(std::move(link));
+  const bool loads = static_cast<bool>(table_.program(Program::freed_for));
+  return trace(loads ? Program::freed_for : Program::freed, "the tracepoint kfree_skb");
+}
+
+Result<void> Netfilter::trace(Program program, std::string_view what) {
+  auto loaded = table_.program(program);
+  if (!loaded) return loaded.error();
+  auto link = attach_tracing(*loaded, what);
+  if (!link) return link.error();
+  links_.push_back(std::move(*link));
   return {};
 }
 
 // Where a packet is accepted, and where it is freed: that is all that most machines need, and costs least.
-Result<void> Netfilter::start() {
+Result<void> Netfilter::attach_links() {
   auto attached = attach_hooks(Program::hook_end, kLastHooks);
   if (attached) attached = attach_freed();
   if (attached && config_.detail == Detail::all) attached = take_notes();
+  return attached;
+}
+
+// Before kernel 6.4. Packets are noted there always, hence followed through queues as well.
+Result<void> Netfilter::attach_traced() {
+  noting_ = true;
+  if (config_.detail == Detail::all) table_.count_hooks();
+  auto attached = trace(Program::traced_begin, "nf_hook_slow");
+  if (attached) attached = trace(Program::traced_freed, "the tracepoint kfree_skb");
+  if (attached) {
+    wait_for_packets_under_way();
+    attached = trace(Program::traced_end, "nf_hook_slow");
+  }
+  if (attached) attached = trace(Program::traced_back, "nf_reinject");
+  if (!attached) {
+    Error refused = attached.error();
+    refused.message += " (before kernel 6.4 netfilter is watched by tracing programs, which lockdown may forbid)";
+    return refused;
+  }
+  hold_hooks();
+  return {};
+}
+
+void Netfilter::hold_hooks() {
+  auto held = HookTable::make();
+  if (held) {
+    held_hooks_ = std::move(*held);
+    return;
+  }
+  context_.log().warning(held.error().message + ": accepted packets are counted only where somebody else has chains at " +
+                         "input and postrouting");
+}
+
+Result<void> Netfilter::start() {
+  auto attached = has_netfilter_links() == false ? attach_traced() : attach_links();
   if (!attached) {
     detach();
     return attached;
@@ -184,6 +223,7 @@ Result<void> Netfilter::take_notes() {
 // The rules that were traced are those of the records to come.
 void Netfilter::detach() {
   links_.clear();
+  held_hooks_.reset();
   if (rules_) rules_->read();
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -16,6 +17,7 @@
 #include "fffa/context.h"
 #include "fffa/record.h"
 #include "kernel_table.h"
+#include "rules/hook_table.h"
 #include "rules/rule_tracer.h"
 
 namespace fffa::ebpf {
@@ -48,6 +50,10 @@ class Netfilter {
   Result<void> attach_hooks(Program program, std::span<const std::uint32_t> hooks);
   Result<void> take_notes();
   Result<void> attach_freed();
+  Result<void> attach_links();
+  Result<void> attach_traced();
+  Result<void> trace(Program program, std::string_view what);
+  void hold_hooks();
   void start_rules();
   void follow_queues();
   void add_rule(const fffa_drain_record& entry, FlowRecord& record);
@@ -57,6 +63,7 @@ class Netfilter {
   StageContext& context_;
   KernelTable& table_;
   std::vector<Fd> links_;
+  std::unique_ptr<HookTable> held_hooks_;  // before kernel 6.4
   std::unique_ptr<RuleTracer> rules_;  // none: not wanted, or not allowed
   std::uint64_t listings_ = 0;         // of rules_ that were searched for queues
   std::chrono::steady_clock::time_point look_for_queues_;
