@@ -71,7 +71,7 @@ FFFA_NOINLINE int fffa_oldest_way(__u32 set)
 }
 
 /* Without plain loads a packet's route cannot be followed: notes are needed. */
-FFFA_INLINE int fffa_noting(const int direct) { return !(direct & FFFA_PLAIN_LOADS) || take_notes; }
+FFFA_INLINE int fffa_noting(const int direct) { return !(direct & FFFA_PLAIN_LOADS) || take_notes == FFFA_NOTES_TAKEN; }
 
 /* The packet's note, made if there is none. */
 FFFA_INLINE struct fffa_noted fffa_make_note(const struct sk_buff *skb)
@@ -108,6 +108,12 @@ FFFA_INLINE void fffa_forget_note(struct fffa_noted at)
 	at.note->known = 0;
 	at.note->hook = FFFA_NO_HOOK;
 	FFFA_WRITE_ONCE(*at.word, 0);
+}
+
+FFFA_INLINE void fffa_forget_packet(const struct sk_buff *skb)
+{
+	const struct fffa_noted at = fffa_find_note(skb);
+	if (at.note) fffa_forget_note(at);
 }
 
 /* ---- flows ---- */
@@ -474,7 +480,9 @@ FFFA_INLINE void fffa_leave_hook(struct sk_buff *skb, const struct nf_hook_state
 {
 	int queued = 1;
 	if (!fffa_noting(direct)) {
-		if (hook == FFFA_LOCAL_IN || hook == FFFA_POST_ROUTING) fffa_accept_unnoted(skb, state, hook, direct);
+		if (hook != FFFA_LOCAL_IN && hook != FFFA_POST_ROUTING) return;
+		if (take_notes) fffa_forget_packet(skb);
+		fffa_accept_unnoted(skb, state, hook, direct);
 		return;
 	}
 	struct fffa_noted at = fffa_find_note(skb);
@@ -489,8 +497,9 @@ FFFA_INLINE void fffa_leave_hook(struct sk_buff *skb, const struct nf_hook_state
 	if (fffa_unlikely(queued)) n->queued |= (__u8)(1 << hook);
 	struct fffa_hook_counters *counters = fffa_counted_hook(hook);
 	if (counters) {
-		counters->accepts += n->packets;
-		counters->queues += queued ? n->packets : 0;
+		/* a CPU may be interrupted here by another packet */
+		__sync_fetch_and_add(&counters->accepts, n->packets);
+		if (queued) __sync_fetch_and_add(&counters->queues, n->packets);
 	}
 	if (hook != FFFA_LOCAL_IN && hook != FFFA_POST_ROUTING) {
 		fffa_set_stage(at, FFFA_BETWEEN_HOOKS);
@@ -540,9 +549,8 @@ FFFA_INLINE void fffa_refuse(struct fffa_note *n, const struct sk_buff *skb, __u
 				       .answered = n->answered};
 	struct fffa_hook_counters *counters = fffa_counted_hook(hook);
 	if (counters) {
-		counters->drops += n->answered ? 0 : n->packets;
-		counters->rejects += n->answered ? n->packets : 0;
-		counters->queues += n->queued >> hook & 1 ? n->packets : 0;
+		__sync_fetch_and_add(n->answered ? &counters->rejects : &counters->drops, n->packets);
+		if (n->queued >> hook & 1) __sync_fetch_and_add(&counters->queues, n->packets);
 	}
 	if (!n->known) {
 		fffa_count_unattributed(FFFA_NOT_PARSED, n->packets);
@@ -663,6 +671,11 @@ FFFA_INLINE void fffa_on_free(struct sk_buff *skb, __u32 reason, const struct so
 	const struct fffa_noted at = fffa_find_note(skb);
 	const struct net *net = fffa_netns_of(skb, receiver, direct);
 	struct fffa_note *n = at.note;
+	const int noted = fffa_noting(direct);
+	if (n && !noted) {
+		fffa_forget_note(at);
+		n = 0;
+	}
 	if (n && net && fffa_address(net) != n->netns) { /* of another namespace: this address was used again */
 		fffa_forget_note(at);
 		return;
@@ -671,7 +684,7 @@ FFFA_INLINE void fffa_on_free(struct sk_buff *skb, __u32 reason, const struct so
 	if (!n) {
 		const int refused = reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP);
 		/* at its IP header: else it is no hook of the IP layer that has it */
-		if (refused && !fffa_noting(direct) && net && net->ns.inum == our_netns && skb->data == fffa_network_header(skb))
+		if (refused && !noted && net && net->ns.inum == our_netns && skb->data == fffa_network_header(skb))
 			fffa_refuse_unnoted(skb, reason, direct);
 		else
 			fffa_count_free(skb, net, reason, direct);

@@ -11,7 +11,7 @@ const volatile __u32 our_netns = 0; /* inode of the network namespace that is mo
 /* ---- written by user space while running ---- */
 struct fffa_monitored monitored[FFFA_INTERFACES];
 __u32 count_hooks; /* fill hook_counters */
-/* Packets are noted at every hook: they can be followed through queues, and whatever translates them. Without, what a
+/* enum fffa_noting. With notes packets can be followed through queues, and whatever translates them. Without, what a
  * refused packet was and where it was is told by its route and by conntrack. */
 __u32 take_notes;
 

@@ -83,6 +83,10 @@ FFFA_AT(fffa_hook_counters, rejects, 16);
 FFFA_AT(fffa_hook_counters, queues, 24);
 #define FFFA_HOOKS 6
 
+/* Whether packets are noted at every hook. While that begins those that are under way may lack their note: nothing is told
+ * by notes yet. */
+enum fffa_noting { FFFA_NO_NOTES = 0, FFFA_NOTES_BEGIN = 1, FFFA_NOTES_TAKEN = 2 };
+
 /* CPUs that are told apart where one must know what it was doing; more of them share. */
 #define FFFA_CPUS 1024
 
@@ -159,7 +163,7 @@ enum fffa_record_flags {
 };
 
 /* One connection with something to report. A direction whose slot has no packets may still have round trips, of packets
- * that an earlier read-out reported; without those it has nothing. */
+ * that an earlier read-out reported, or verdicts (its last_ns is the read-out's then); without those it has nothing. */
 struct fffa_drain_record {
 	struct fffa_flow_key key;
 	__u64 last_ns[2]; /* by enum fffa_direction, like the arrays below */

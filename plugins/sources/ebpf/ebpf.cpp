@@ -176,8 +176,8 @@ void Ebpf::pass_ended() {
 
 // Also of a run that is abandoned, before or meanwhile: what was seen is accounted for.
 Result<void> Ebpf::final_pass(Output& output) {
+  if (netfilter_) netfilter_->detach();  // first: what is judged was counted
   ports_.detach();
-  if (netfilter_) netfilter_->detach();
   wait_for_running_programs();
   readout_->begin();
   while (readout_->active()) {

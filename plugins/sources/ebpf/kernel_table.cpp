@@ -299,8 +299,12 @@ void KernelTable::count_hooks() noexcept {
   skeleton_->bss->count_hooks = 1;
 }
 
+void KernelTable::begin_notes() noexcept {
+  skeleton_->bss->take_notes = FFFA_NOTES_BEGIN;
+}
+
 void KernelTable::take_notes() noexcept {
-  skeleton_->bss->take_notes = 1;
+  skeleton_->bss->take_notes = FFFA_NOTES_TAKEN;
 }
 
 std::array<std::uint64_t, FFFA_UNATTRIBUTED> KernelTable::take_unattributed() {

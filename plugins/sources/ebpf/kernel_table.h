@@ -79,7 +79,8 @@ class KernelTable {
   void set_monitored(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& interfaces) noexcept;
   // Counts verdicts of each hook, too.
   void count_hooks() noexcept;
-  // Packets are noted from hook to hook from now on.
+  // Packets are going to be noted from hook to hook; when all that are under way have been, take_notes().
+  void begin_notes() noexcept;
   void take_notes() noexcept;
   // Verdicts since the last call that belong to no flow, by enum fffa_unattributed; and of each hook, by enum fffa_hook.
   std::array<std::uint64_t, FFFA_UNATTRIBUTED> take_unattributed();

@@ -19,6 +19,7 @@
 
 #include "newer.h"
 #include "privileges.h"
+#include "rule_fields.h"
 
 namespace fffa::ebpf {
 namespace {
@@ -36,11 +37,13 @@ struct NetfilterLinkAttributes {
 };
 
 constexpr std::array<std::uint32_t, 5> kHooks = {NF_INET_PRE_ROUTING, NF_INET_LOCAL_IN, NF_INET_FORWARD,
-                                                NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING};
+                                                 NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING};
 constexpr std::array<std::uint32_t, 2> kLastHooks = {NF_INET_LOCAL_IN, NF_INET_POST_ROUTING};
 constexpr std::array<std::uint32_t, 3> kOtherHooks = {NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_LOCAL_OUT};
 
 constexpr std::chrono::milliseconds kSettle{40};  // a trace is complete, and its rule known, in less
+constexpr std::chrono::seconds kLegacyPause{5};  // nobody tells of changes in iptables-legacy's rules
+
 constexpr int kPriorities = 64;  // tried, from the outermost inwards: each may be somebody else's
 
 int create_link(int program, std::uint32_t family, std::uint32_t hook, std::int32_t priority) {
@@ -71,10 +74,6 @@ Result<Fd> attach_at(int program, std::uint32_t family, std::uint32_t hook, bool
 // Packets that are between two hooks now were not noted at the first.
 void wait_for_packets_under_way() {
   ::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-}
-
-bool refuses(Verdict verdict) {
-  return verdict == Verdict::drop || verdict == Verdict::reject;
 }
 
 struct FreeBtf {
@@ -177,7 +176,8 @@ Result<void> Netfilter::start() {
 
 void Netfilter::start_rules() {
   RuleTracerOptions options;
-  options.mode = config_.rules == Rules::sampled ? RuleTracerOptions::Mode::sampled : RuleTracerOptions::Mode::first_packet;
+  options.mode =
+      config_.rules == Rules::sampled ? RuleTracerOptions::Mode::sampled : RuleTracerOptions::Mode::first_packet;
   options.rate = config_.rate;
   auto tracer = RuleTracer::start(options, context_.log());
   if (!tracer) {
@@ -191,31 +191,42 @@ void Netfilter::start_rules() {
 // What is queued leaves the hook and comes back: only notes tell that apart from what is dropped there.
 void Netfilter::follow_queues() {
   if (noting_ || !(rules_->queues() || has_legacy_iptables())) return;
-  if (auto done = take_notes(); !done) {
+  if (auto done = take_notes(); !done)  // not tried again
     context_.log().warning(done.error().message + ": queued packets are not followed");
-    noting_ = true;  // said once
-  }
 }
 
 void Netfilter::read() {
   if (!rules_) return;
   rules_->read();
+  const auto now = std::chrono::steady_clock::now();
+  if (rules_->stats().listings == listings_ && now < look_for_queues_) return;
+  listings_ = rules_->stats().listings;
+  look_for_queues_ = now + kLegacyPause;
   follow_queues();
 }
 
+// All or nothing: what is noted at one end of a hook must be looked at at the other.
 Result<void> Netfilter::take_notes() {
   noting_ = true;
-  if (config_.detail == Detail::all) table_.count_hooks();
-  if (auto done = attach_hooks(Program::hook_begin, kHooks); !done) return done;
+  const auto before = static_cast<std::ptrdiff_t>(links_.size());
+  table_.begin_notes();
+  auto done = attach_hooks(Program::hook_end, kOtherHooks);
+  if (done) done = attach_hooks(Program::hook_begin, kHooks);
+  if (!done) {
+    links_.erase(links_.begin() + before, links_.end());
+    return done;
+  }
   wait_for_packets_under_way();
+  if (config_.detail == Detail::all) table_.count_hooks();
   table_.take_notes();
-  return attach_hooks(Program::hook_end, kOtherHooks);
+  return {};
 }
 
 // What was traced is asked for still.
 void Netfilter::detach() {
   links_.clear();
   held_hooks_.reset();
+  if (rules_) rules_->read();
 }
 
 void Netfilter::watch(std::vector<std::pair<std::uint32_t, std::uint32_t>> interfaces) {
@@ -240,9 +251,8 @@ void Netfilter::complete(const fffa_drain_record& entry, std::vector<FlowRecord>
   const fffa_verdict_side& verdicts = entry.verdicts.side[side];
   if (record.has(Has::drops)) record.drop_reason = reason_name(verdicts.freed_reason);
   if (!rules_ || !record.has(Has::netfilter)) return;
-  const bool translated = leaves && entry.verdicts.translation[side].state == FFFA_TRANSLATED;
-  const TracedFlow flow{translated ? record.nat : record.flow, leaves ? verdicts.came_in : record.ifindex};
-  if (!fill_rule(flow, record)) late_.push_back({index, flow});
+  const TracedFlow flow = traced_flow(entry, record);
+  if (!add_rule(flow, record)) late_.push_back({index, flow});
 }
 
 void Netfilter::settle(std::vector<FlowRecord>& records) {
@@ -254,35 +264,15 @@ void Netfilter::settle(std::vector<FlowRecord>& records) {
     rules_->read();
   }
   for (const auto& [index, flow] : late_) {
-    if (!fill_rule(flow, records[index]) && refuses(records[index].netfilter_verdict)) rules_->want(flow);
+    FlowRecord& record = records[index];
+    if (!add_rule(flow, record) && refuses(record.netfilter_verdict) && !links_.empty()) rules_->want(flow);
   }
   late_.clear();
 }
 
-// False: it is not known, or is not what decided the flow's last packet.
-bool Netfilter::fill_rule(const TracedFlow& flow, FlowRecord& record) {
+bool Netfilter::add_rule(const TracedFlow& flow, FlowRecord& record) {
   const Rule* rule = rules_->find(flow);
-  if (rule == nullptr) return false;
-  const bool queued = rule->verdict == Verdict::queue;  // whoever reads the queue decides then
-  if (!queued && refuses(rule->verdict) != refuses(record.netfilter_verdict)) return false;
-  TextTable& texts = context_.texts();
-  record.netfilter_priority = rule->priority;
-  record.netfilter_table = texts.intern(rule->table);
-  record.netfilter_chain = texts.intern(rule->chain);
-  record.netfilter_target = texts.intern(rule->target);
-  record.netfilter_match_info = texts.intern(rule->match_info);
-  if (rule->rule_num) {
-    record.set(Has::rule);
-    record.netfilter_rule_num = *rule->rule_num;
-  }
-  if (!refuses(rule->verdict)) return true;
-  // the rule knows better than what the kernel program could see
-  record.netfilter_hook = rule->hook;
-  record.netfilter_verdict = rule->verdict;
-  const std::uint64_t refused = record.netfilter_drops + record.netfilter_rejects;
-  record.netfilter_drops = rule->verdict == Verdict::reject ? 0 : refused;
-  record.netfilter_rejects = refused - record.netfilter_drops;
-  return true;
+  return rule != nullptr && fill_rule(*rule, context_.texts(), record);
 }
 
 void Netfilter::count() {

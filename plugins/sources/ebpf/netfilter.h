@@ -2,6 +2,7 @@
 // What netfilter made of the flows' packets: the programs at its hooks, and what they report, in words.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -29,6 +30,7 @@ class Netfilter {
 
   // Attaches to the hooks of this network namespace. Errors as KernelTable::program(); nothing is attached then.
   Result<void> start();
+  // No more verdicts; complete() goes on to tell what those that were counted mean.
   void detach();
 
   // Readable when read() has something to do; -1: never.
@@ -56,7 +58,7 @@ class Netfilter {
   void hold_hooks();
   void start_rules();
   void follow_queues();
-  bool fill_rule(const TracedFlow& flow, FlowRecord& record);
+  bool add_rule(const TracedFlow& flow, FlowRecord& record);
   Text reason_name(std::uint32_t reason);
 
   const NetfilterConfig& config_;
@@ -65,7 +67,9 @@ class Netfilter {
   std::vector<Fd> links_;
   std::unique_ptr<HookTable> held_hooks_;  // before kernel 6.4
   std::unique_ptr<RuleTracer> rules_;  // none: not wanted, or not allowed
-  bool noting_ = false;
+  std::uint64_t listings_ = 0;         // of rules_ that were searched for queues
+  std::chrono::steady_clock::time_point look_for_queues_;
+  bool noting_ = false;  // or tried to
   std::vector<std::pair<std::uint32_t, std::uint32_t>> watched_;
   std::unordered_map<std::uint32_t, Text> reasons_;
   struct Late {
