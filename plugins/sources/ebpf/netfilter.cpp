@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <chrono>
 #include <climits>
+#include <fstream>
 #include <memory>
 #include <string_view>
 
@@ -42,7 +43,7 @@ constexpr std::array<std::uint32_t, 2> kLastHooks = {NF_INET_LOCAL_IN, NF_INET_P
 constexpr std::array<std::uint32_t, 3> kOtherHooks = {NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_LOCAL_OUT};
 
 constexpr std::chrono::milliseconds kSettle{40};  // a trace is complete, and its rule known, in less
-constexpr std::chrono::seconds kLegacyPause{5};  // nobody tells of changes in iptables-legacy's rules
+constexpr std::chrono::seconds kReadersPause{5};  // nobody tells when somebody begins to read a queue
 
 constexpr int kPriorities = 64;  // tried, from the outermost inwards: each may be somebody else's
 
@@ -171,6 +172,7 @@ Result<void> Netfilter::start() {
     return attached;
   }
   if (config_.rules != Rules::off) start_rules();
+  follow_queues();
   return {};
 }
 
@@ -185,23 +187,33 @@ void Netfilter::start_rules() {
     return;
   }
   rules_ = std::move(*tracer);
-  follow_queues();
+}
+
+// Without the rules, or with those that cannot be listed: whether somebody reads a queue.
+bool Netfilter::queues() const {
+  if (rules_ && rules_->queues()) return true;
+  if (rules_ && !has_legacy_iptables()) return false;
+  std::ifstream readers("/proc/thread-self/net/netfilter/nfnetlink_queue");
+  std::string reader;
+  return static_cast<bool>(readers >> reader);
 }
 
 // What is queued leaves the hook and comes back: only notes tell that apart from what is dropped there.
 void Netfilter::follow_queues() {
-  if (noting_ || !(rules_->queues() || has_legacy_iptables())) return;
+  if (noting_ || !queues()) return;
   if (auto done = take_notes(); !done)  // not tried again
     context_.log().warning(done.error().message + ": queued packets are not followed");
 }
 
 void Netfilter::read() {
-  if (!rules_) return;
-  rules_->read();
   const auto now = std::chrono::steady_clock::now();
-  if (rules_->stats().listings == listings_ && now < look_for_queues_) return;
-  listings_ = rules_->stats().listings;
-  look_for_queues_ = now + kLegacyPause;
+  const std::uint64_t listed = listings_;
+  if (rules_) {
+    rules_->read();
+    listings_ = rules_->stats().listings;
+  }
+  if (listings_ == listed && now < look_for_queues_) return;
+  look_for_queues_ = now + kReadersPause;
   follow_queues();
 }
 

@@ -57,6 +57,7 @@ class Netfilter {
   Result<void> trace(Program program, std::string_view what);
   void hold_hooks();
   void start_rules();
+  bool queues() const;
   void follow_queues();
   bool add_rule(const TracedFlow& flow, FlowRecord& record);
   Text reason_name(std::uint32_t reason);
