@@ -70,6 +70,11 @@ class NetfilterRecords : public ::testing::TestWithParam<std::tuple<Dialect, Nat
     return fields.text();
   }
 
+  // Before kernel 6.4 an ICMPv6 request that was answered is freed as if it had been dropped.
+  static bool answered_and_dropped(const Flow& flow) {
+    return kernel_version() < 604 && flow.proto == "ICMPv6" && flow.accepted() && flow.place == Place::input;
+  }
+
   // What is counted of a flow where it is first seen.
   static std::string expected_counts(const Flow& flow, const Count& count) {
     const std::string verdict = flow.what->verdict;
@@ -107,7 +112,7 @@ class NetfilterRecords : public ::testing::TestWithParam<std::tuple<Dialect, Nat
     fields.add("bytes", records.sum("bytes"));
     // nobody waits for an echo's answer, and the kernel drops it
     const bool unwanted = flow.reply && flow.what->proto == Proto::icmp;
-    fields.add("dropped", unwanted ? 0 : records.sum("drops"));
+    fields.add("dropped", unwanted || answered_and_dropped(flow) ? 0 : records.sum("drops"));
     return fields.text();
   }
 
@@ -123,7 +128,7 @@ class NetfilterRecords : public ::testing::TestWithParam<std::tuple<Dialect, Nat
     if (!flow.queued()) {
       EXPECT_EQ(records.sum("netfilter_queues"), 0u);
     }
-    if (!flow.queued() && !flow.reply) {
+    if (!flow.queued() && !flow.reply && !answered_and_dropped(flow)) {
       EXPECT_EQ(records.last("drop_reason"), flow.accepted() ? json(nullptr) : json("NETFILTER_DROP"));
     }
     expect_rule(flow, records);
@@ -133,7 +138,13 @@ class NetfilterRecords : public ::testing::TestWithParam<std::tuple<Dialect, Nat
 
   void expect_rule(const Flow& flow, const FlowRecords& records) const {
     // An answer need not be traced; if it was, the rule is the right one.
-    if (flow.reply && records.values("netfilter_table").empty()) return;
+    const bool none = records.values("netfilter_table").empty();
+    if (flow.reply && none) return;
+    if (none && emulated() && records.values("netfilter_rule_num").empty()) {
+      std::cout << "told too late: the rule of " << flow.what->name << ", " << flow.sent.dst << std::endl;
+      ++late_;
+      return;
+    }
     EXPECT_EQ(rule_of(flow, records), expected_rule(flow));
   }
 
@@ -163,19 +174,21 @@ class NetfilterRecords : public ::testing::TestWithParam<std::tuple<Dialect, Nat
 
   RoutedPath path_;
   CaseRules rules_;
+  mutable std::size_t late_ = 0;  // rules, under emulation
 };
 
 TEST_P(NetfilterRecords, SayOfEveryFlowWhatTheRulesDid) {
   if (!rules_.left_out().empty()) std::cout << "left out: " << rules_.left_out() << std::endl;
   NetfilterRun run(path_.router);
   rules_.send();
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // rules are told of a moment later than packets
+  std::this_thread::sleep_for(told());
   const RunRecords records = run.stop();
   for (const auto& flow : rules_.flows()) {
     SCOPED_TRACE(std::string(flow.what->name) + (flow.reply ? ", the answer" : "") + ": " + flow.proto + " " +
                  flow.sent.src + " > " + flow.sent.dst + ", " + hook_name(flow.place));
     expect_flow(flow, records);
   }
+  EXPECT_LE(late_, rules_.flows().size() / 10);
   if (HasFailure()) std::cout << run.process().log();
 }
 std::string setting(const ::testing::TestParamInfo<std::tuple<Dialect, Nat>>& info) {

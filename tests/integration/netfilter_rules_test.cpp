@@ -15,7 +15,6 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr auto kTold = milliseconds(700);  // a rule is known this long after its packet
 constexpr std::uint16_t kPort = 3000;
 
 Rule on(std::uint16_t port, Action action, Proto proto = Proto::udp) {
@@ -74,7 +73,7 @@ TEST_P(NetfilterRules, TheClassicExample) {
   NetfilterRun run(path_.router);
   const Tuple https = forwarded(40443, 443);
   talk_tcp(path_.client, https, 15);
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   const FlowRecords records = arrived(run.stop(), https, "TCP");
   const std::uint64_t accepted = firewall_.counts(family, "filter", "FORWARD").rules.at(2).packets;
   // nft counts in `counter`, behind the match; iptables in the rule
@@ -113,7 +112,7 @@ TEST_P(NetfilterRules, DroppedBeforeAndBehindTheFilter) {
   NetfilterRun run(path_.router);
   send_udp(path_.client, forwarded(40000, kPort), 4);
   send_udp(path_.client, forwarded(40000, kPort + 1), 5);
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   const RunRecords all = run.stop();
   const FlowRecords early = arrived(all, forwarded(40000, kPort));
   EXPECT_EQ(early.sum("netfilter_drops"), 4u);
@@ -135,17 +134,18 @@ TEST_P(NetfilterRules, DroppedBeforeAndBehindTheFilter) {
 
 // One packet each, at any moment between two read-outs: nothing comes later that could bring the rule.
 TEST_P(NetfilterRules, ASinglePacketHasItsRule) {
+  if (emulated()) GTEST_SKIP() << "an emulated machine reads some traces after the records that they belong to";
   constexpr std::uint16_t kFlows = 200;
   load({on(9, Action::accept), on(kPort, Action::refuse), on(kPort + 1, Action::accept)}, true);
   const Responder server(path_.server, {}, {kPort + 1});
   NetfilterRun run(path_.router);
-  std::this_thread::sleep_for(2 * kTold);
+  std::this_thread::sleep_for(2 * told());
   for (std::uint16_t i = 0; i < kFlows; ++i) {
     for (const std::uint16_t port : {kPort, static_cast<std::uint16_t>(kPort + 1)})
       send_udp(path_.client, forwarded(static_cast<std::uint16_t>(50000 + i), port), 1);
     std::this_thread::sleep_for(milliseconds(3));
   }
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   const RunRecords all = run.stop();
   for (const bool refused : {true, false}) {
     std::size_t known = 0;
@@ -201,13 +201,13 @@ class NetfilterRulesChange : public NetfilterRules {
       send_udp(path_.client, forwarded(port++, kPort), 3);
       std::this_thread::sleep_for(pause);
     }
-    std::this_thread::sleep_for(kTold);
+    std::this_thread::sleep_for(told());
     return run.stop();
   }
 };
 
 TEST_P(NetfilterRulesChange, NumbersAndTextsFollow) {
-  const RunRecords all = change(kTold);
+  const RunRecords all = change(told());
   std::uint16_t port = 41000;
   for (const auto& step : steps()) {
     const FlowRecords records = arrived(all, forwarded(port++, kPort));
@@ -241,14 +241,14 @@ TEST_P(NetfilterRulesChange, ARuleThatIsGoneIsNobody) {
   load({on(9, Action::accept)}, true);
   NetfilterRun run(path_.router);
   send_udp(path_.client, forwarded(42000, 9), 1);  // so that the rules are known as they are now
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   run.process().signal(SIGSTOP);
   firewall_.insert(Family::ip4, table(), chain(), 1, on(kPort, Action::drop));
   send_udp(path_.client, forwarded(42000, kPort), 3);
   firewall_.remove(Family::ip4, table(), chain(), 1);
   firewall_.insert(Family::ip4, table(), chain(), 1, on(kPort, Action::accept));
   run.process().signal(SIGCONT);
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   const FlowRecords records = arrived(run.stop(), forwarded(42000, kPort));
   EXPECT_EQ(records.sum("netfilter_drops"), 3u);
   EXPECT_EQ(records.last("netfilter_verdict"), "DROP");
@@ -295,7 +295,7 @@ TEST_P(NetfilterRules, AnyCommentLeavesTheOutputWhole) {
   const Responder server(path_.server, {}, ports);
   NetfilterRun run(path_.router, {.flow_logs = true});
   for (const auto port : ports) send_udp(path_.client, forwarded(43000, port), 2);
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   const RunRecords records = run.stop();          // throws where JSON is not valid
   const std::size_t before = iptables() ? 0 : 1;  // the counter that load() puts in place of the policy's
   for (std::size_t i = 0; i < taken; ++i) {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "netfilter_run.h"
 
+#include <sys/utsname.h>
+
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <sstream>
 #include <stdexcept>

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # What the firewall does, on Debian's kernels, which have nft's own queue rule: before 6.4 by tracing programs, then by netfilter links.
 set -euo pipefail
-export FFFA=/work/bin/fffa
+export FFFA=/work/bin/fffa FFFA_EMULATED=1
 uname -r
 "$FFFA" doctor || true
 ./netfilter_harness_test --gtest_brief=1
