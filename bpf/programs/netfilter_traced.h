@@ -12,7 +12,7 @@ enum {
 	FFFA_NF_ACCEPT = 1,
 	FFFA_NF_REPEAT = 4,
 	FFFA_NF_STOP = 5,
-	FFFA_NF_VERDICT = 0xff,	    /* the rest of the word is a queue's number */
+	FFFA_NF_VERDICT = 0xff,     /* the rest of the word is a queue's number */
 	FFFA_REINJECT_BYTES = 2048, /* more than nf_reinject has; nothing near it frees noted packets */
 };
 

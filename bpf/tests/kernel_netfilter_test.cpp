@@ -67,7 +67,8 @@ TEST_P(Watchers, Load) {
   }
   const std::unique_ptr<flow_bpf, Destroy> skeleton(flow_bpf::open());
   ASSERT_TRUE(skeleton);
-  for (bpf_map* map : {skeleton->maps.flows, skeleton->maps.buckets, skeleton->maps.tunnels, skeleton->maps.verdict_table})
+  for (bpf_map* map :
+       {skeleton->maps.flows, skeleton->maps.buckets, skeleton->maps.tunnels, skeleton->maps.verdict_table})
     check(bpf_map__set_max_entries(map, 1024), "size a table");
   check(bpf_map__set_max_entries(skeleton->maps.events, 1 << 16), "size events");
   bpf_program* program = nullptr;
@@ -80,8 +81,9 @@ TEST_P(Watchers, Load) {
   }
   EXPECT_EQ(flow_bpf::load(skeleton.get()), 0);
 }
-INSTANTIATE_TEST_SUITE_P(Kernel, Watchers, ::testing::ValuesIn(kWatchers),
-                         [](const auto& parameter) { return std::string(parameter.param.name + std::strlen("fffa_")); });
+INSTANTIATE_TEST_SUITE_P(Kernel, Watchers, ::testing::ValuesIn(kWatchers), [](const auto& parameter) {
+  return std::string(parameter.param.name + std::strlen("fffa_"));
+});
 
 }  // namespace
 }  // namespace fffa::bpf_test

@@ -145,7 +145,8 @@ TEST(NetfilterLimits, WithoutPerfmonItSaysSoOnce) {
 
 // Two of them on one machine find room for both their hooks, and one may have no table of its own to trace with.
 TEST(NetfilterLimits, ASecondOneCountsTheSame) {
-  if (kernel_version() < 606) GTEST_SKIP() << "TC filters have one place before kernel 6.6: a second fffa is refused there";
+  if (kernel_version() < 606)
+    GTEST_SKIP() << "TC filters have one place before kernel 6.6: a second fffa is refused there";
   const RoutedPath path;
   const Firewall firewall(path.router, Dialect::iptables);
   load_forward(firewall, {raw("-p udp --dport 4000 -j ACCEPT"), raw("-p udp --dport 4001 -j DROP")}, true);

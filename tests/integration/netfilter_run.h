@@ -45,7 +45,8 @@ class NetfilterRun {
 
 // A rule is known so long after its packet.
 std::chrono::milliseconds told();
-// Under emulation (FFFA_EMULATED is set) traces are read up to seconds late: a record may be gone by then, its rule null.
+// Under emulation (FFFA_EMULATED is set) traces are read up to seconds late: a record may be gone by then, its rule
+// null.
 bool emulated();
 // 6.1 is 601.
 int kernel_version();

@@ -54,7 +54,8 @@ FFFA_INLINE void fffa_take_slot(struct fffa_slot *slot, struct fffa_slot *into)
 	__builtin_memset(slot, 0, sizeof *slot);
 }
 
-/* Verdicts on packets that were not counted (yet) are of now: the direction's last packet may be long past, and told. */
+/* Verdicts on packets that were not counted (yet) are of now: the direction's last packet may be long past, and told.
+ */
 FFFA_INLINE void fffa_time_verdicts(struct fffa_drain_record *record, const int direction, __u64 now)
 {
 	if (!record->slot[direction].packets && fffa_has_counts(&record->verdicts.side[direction]))

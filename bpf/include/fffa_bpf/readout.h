@@ -63,9 +63,9 @@ FFFA_AT(fffa_reason_counters, side, 0);
 
 /* Verdicts that belong to no flow, in packets. */
 enum fffa_unattributed {
-	FFFA_NOT_PARSED = 0,   /* no flow can be named */
-	FFFA_NO_ROOM = 1,      /* the flow has no place in the table */
-	FFFA_NOTE_LOST = 2,    /* the packet was forgotten on its way: too many were */
+	FFFA_NOT_PARSED = 0, /* no flow can be named */
+	FFFA_NO_ROOM = 1,    /* the flow has no place in the table */
+	FFFA_NOTE_LOST = 2,  /* the packet was forgotten on its way: too many were */
 	FFFA_UNATTRIBUTED = 3,
 };
 
@@ -83,8 +83,8 @@ FFFA_AT(fffa_hook_counters, rejects, 16);
 FFFA_AT(fffa_hook_counters, queues, 24);
 #define FFFA_HOOKS 6
 
-/* Whether packets are noted at every hook. While that begins those that are under way may lack their note: nothing is told
- * by notes yet. */
+/* Whether packets are noted at every hook. While that begins those that are under way may lack their note: nothing is
+ * told by notes yet. */
 enum fffa_noting { FFFA_NO_NOTES = 0, FFFA_NOTES_BEGIN = 1, FFFA_NOTES_TAKEN = 2 };
 
 /* CPUs that are told apart where one must know what it was doing; more of them share. */
@@ -157,8 +157,8 @@ FFFA_AT(fffa_drain_result, busy, 8);
 FFFA_AT(fffa_drain_result, in_use, 12);
 
 enum fffa_record_flags {
-	FFFA_RECORD_ENDED = 1,   /* FIN from both sides, or RST */
-	FFFA_RECORD_DELETED = 2, /* the table has forgotten the connection; another packet of it makes a new entry */
+	FFFA_RECORD_ENDED = 1,    /* FIN from both sides, or RST */
+	FFFA_RECORD_DELETED = 2,  /* the table has forgotten the connection; another packet of it makes a new entry */
 	FFFA_RECORD_VERDICTS = 4, /* `verdicts` holds something */
 };
 
@@ -174,7 +174,7 @@ struct fffa_drain_record {
 	__u8 flags;           /* enum fffa_record_flags */
 	__u8 reserved;
 	struct fffa_slot slot[2];
-	struct fffa_tunnel tunnel; /* only where key.encap is not 0; else old bytes */
+	struct fffa_tunnel tunnel;     /* only where key.encap is not 0; else old bytes */
 	struct fffa_verdicts verdicts; /* only with FFFA_RECORD_VERDICTS; else old bytes */
 };
 #define FFFA_NO_SCALE 0xff

@@ -36,8 +36,8 @@ struct fffa_refusal {
 	__u32 packets;
 	__u32 bytes;
 	__u32 hook;
-	__u32 reason; /* enum skb_drop_reason */
-	__u32 queued; /* packets that a hook had queued before */
+	__u32 reason;  /* enum skb_drop_reason */
+	__u32 queued;  /* packets that a hook had queued before */
 	__u32 came_in; /* as fffa_verdict_side.came_in */
 	__u16 flags;
 	__u8 answered; /* this host sent a reset or an ICMP error while it held the packet */

@@ -250,7 +250,8 @@ std::string_view reason_name(std::size_t reason) noexcept {
 void append_records(const fffa_drain_record& entry, const Origin& origin, TimeNs offset, std::vector<FlowRecord>& out) {
   for (unsigned side = 0; side < 2; ++side) {
     const fffa_slot& slot = entry.slot[side];
-    if (slot.packets != 0 || slot.rtt_samples != 0 || judged(entry, side)) fill(entry, side, origin, offset, out.emplace_back());
+    if (slot.packets != 0 || slot.rtt_samples != 0 || judged(entry, side))
+      fill(entry, side, origin, offset, out.emplace_back());
   }
 }
 

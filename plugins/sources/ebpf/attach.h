@@ -19,9 +19,9 @@ namespace fffa::ebpf {
 enum class Hook : std::uint8_t { xdp_native, xdp_generic, tcx, clsact };
 std::string_view hook_name(Hook hook) noexcept;  // "xdp-native", ... "tcx", "clsact"
 
-// The programs that count packets, and those that see what netfilter makes of them: at both ends of each hook, and where
-// packets are freed (`freed_for`: as kernel 6.11 and newer tell of it); then those that stand in for them before kernel
-// 6.4 (`traced_back`: where packets come back from a queue).
+// The programs that count packets, and those that see what netfilter makes of them: at both ends of each hook, and
+// where packets are freed (`freed_for`: as kernel 6.11 and newer tell of it); then those that stand in for them before
+// kernel 6.4 (`traced_back`: where packets come back from a queue).
 enum class Program : std::uint8_t {
   xdp_ingress,
   tc_ingress,

@@ -68,8 +68,9 @@ void Ebpf::start_netfilter() {
   auto done = netfilter_->start();
   if (done) return;
   netfilter_.reset();
-  context_.log().warning(done.error().message + ": flows are captured without netfilter's verdicts (`fffa doctor` "
-                                                "tells more; leave `netfilter` out of `hooks` to be spared this line)");
+  context_.log().warning(done.error().message +
+                         ": flows are captured without netfilter's verdicts (`fffa doctor` "
+                         "tells more; leave `netfilter` out of `hooks` to be spared this line)");
 }
 
 Result<void> Ebpf::start() {

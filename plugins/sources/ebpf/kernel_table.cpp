@@ -41,8 +41,8 @@ struct CloseObject {
 
 // By Program.
 constexpr std::array<const char*, static_cast<std::size_t>(Program::count)> kPrograms = {
-    "fffa_xdp_ingress", "fffa_tc_ingress", "fffa_tc_egress", "fffa_hook_begin", "fffa_hook_end", "fffa_freed",
-    "fffa_freed_for", "fffa_traced_begin", "fffa_traced_end", "fffa_traced_back", "fffa_traced_freed"};
+    "fffa_xdp_ingress", "fffa_tc_ingress",   "fffa_tc_egress",  "fffa_hook_begin",  "fffa_hook_end",    "fffa_freed",
+    "fffa_freed_for",   "fffa_traced_begin", "fffa_traced_end", "fffa_traced_back", "fffa_traced_freed"};
 
 // The network namespace that this process is in.
 std::uint32_t own_netns() {

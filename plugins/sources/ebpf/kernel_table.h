@@ -82,7 +82,8 @@ class KernelTable {
   // Packets are going to be noted from hook to hook; when all that are under way have been, take_notes().
   void begin_notes() noexcept;
   void take_notes() noexcept;
-  // Verdicts since the last call that belong to no flow, by enum fffa_unattributed; and of each hook, by enum fffa_hook.
+  // Verdicts since the last call that belong to no flow, by enum fffa_unattributed; and of each hook, by enum
+  // fffa_hook.
   std::array<std::uint64_t, FFFA_UNATTRIBUTED> take_unattributed();
   std::array<fffa_hook_counters, FFFA_HOOKS> take_hook_deltas();
 

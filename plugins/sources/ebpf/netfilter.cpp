@@ -161,7 +161,8 @@ void Netfilter::hold_hooks() {
     held_hooks_ = std::move(*held);
     return;
   }
-  context_.log().warning(held.error().message + ": accepted packets are counted only where somebody else has chains at " +
+  context_.log().warning(held.error().message +
+                         ": accepted packets are counted only where somebody else has chains at " +
                          "input and postrouting");
 }
 

@@ -67,8 +67,8 @@ class Netfilter {
   KernelTable& table_;
   std::vector<Fd> links_;
   std::unique_ptr<HookTable> held_hooks_;  // before kernel 6.4
-  std::unique_ptr<RuleTracer> rules_;  // none: not wanted, or not allowed
-  std::uint64_t listings_ = 0;         // of rules_ that were searched for queues
+  std::unique_ptr<RuleTracer> rules_;      // none: not wanted, or not allowed
+  std::uint64_t listings_ = 0;             // of rules_ that were searched for queues
   std::chrono::steady_clock::time_point look_for_queues_;
   bool noting_ = false;  // or tried to
   std::vector<std::pair<std::uint32_t, std::uint32_t>> watched_;

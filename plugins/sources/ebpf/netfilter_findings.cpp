@@ -31,12 +31,15 @@ struct FreeBtf {
 // Why a tracing program was not taken.
 std::string refusal(int error) {
   if (error == EPERM) return "tracing programs are refused";
-  return error == ENOENT || error == ESRCH ? "this kernel does not have what would be traced" : "tracing programs do not load";
+  return error == ENOENT || error == ESRCH ? "this kernel does not have what would be traced"
+                                           : "tracing programs do not load";
 }
 
 constexpr const char* kTracedExceptions =
-    "use kernel 6.4 or newer to see this too: what the hooks behind a queue's make of a packet that it accepted at input "
-    "or postrouting; packets that come while the same program is interrupted. fffa's table `fffa_hooks` keeps input and "
+    "use kernel 6.4 or newer to see this too: what the hooks behind a queue's make of a packet that it accepted at "
+    "input "
+    "or postrouting; packets that come while the same program is interrupted. fffa's table `fffa_hooks` keeps input "
+    "and "
     "postrouting in use, where every packet passes it; with neither it nor chains of others, accepts are not seen";
 
 Finding verdict_finding() {
@@ -46,10 +49,11 @@ Finding verdict_finding() {
   for (const char* function : {"nf_hook_slow", "nf_reinject"}) {
     for (const auto how : {BPF_TRACE_FENTRY, BPF_TRACE_FEXIT}) {
       if (const int error = probe_tracing(function, how); error != 0)
-        return {Level::degraded, kVerdicts,
-                "none: no netfilter links (before kernel 6.4), and " + refusal(error) + " (" + function + ")",
-                "without them flows have no verdicts, rules or refused packets; use kernel 6.4 or newer, or one without "
-                "lockdown"};
+        return {
+            Level::degraded, kVerdicts,
+            "none: no netfilter links (before kernel 6.4), and " + refusal(error) + " (" + function + ")",
+            "without them flows have no verdicts, rules or refused packets; use kernel 6.4 or newer, or one without "
+            "lockdown"};
     }
   }
   return {Level::degraded, kVerdicts, "tracing programs (no netfilter links before kernel 6.4)", kTracedExceptions};
@@ -67,9 +71,10 @@ Finding rule_finding() {
   auto dump = NftDump::open();
   const auto generation = dump ? dump->generation() : Result<std::uint32_t>(dump.error());
   if (!generation)
-    return {Level::degraded, kRules, "none: " + generation.error().message,
-            "without them verdicts are counted, but their rules stay null, and a REJECT is told by its answer only; load "
-            "nf_tables (kernel 5.12 or newer)"};
+    return {
+        Level::degraded, kRules, "none: " + generation.error().message,
+        "without them verdicts are counted, but their rules stay null, and a REJECT is told by its answer only; load "
+        "nf_tables (kernel 5.12 or newer)"};
   if (has_legacy_iptables())
     return {Level::degraded, kRules, "nftables' trace; there are rules of iptables-legacy, which it does not see",
             "rule fields stay null where those decide: use iptables-nft"};
@@ -83,9 +88,10 @@ Finding translation_finding() {
   if (known) return {Level::ok, kTranslations, "conntrack can be read", {}};
   if (::access("/sys/kernel/btf/nf_conntrack", R_OK) == 0)
     return {Level::ok, kTranslations, "conntrack can be read (its module is loaded)", {}};
-  return {Level::degraded, kTranslations, "conntrack's types are not known",
-          "translated flows are counted under the tuples that their packets have when netfilter is done with them; load "
-          "nf_conntrack before fffa starts"};
+  return {
+      Level::degraded, kTranslations, "conntrack's types are not known",
+      "translated flows are counted under the tuples that their packets have when netfilter is done with them; load "
+      "nf_conntrack before fffa starts"};
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Chains without rules where accepted packets leave netfilter: the kernel runs no hook that has no functions, and before
-// 6.4 it takes a run to see a packet.
+// Chains without rules where accepted packets leave netfilter: the kernel runs no hook that has no functions, and
+// before 6.4 it takes a run to see a packet.
 #pragma once
 
 #include <memory>
