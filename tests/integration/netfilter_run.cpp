@@ -30,6 +30,23 @@ std::string pipeline(const NetfilterRun::Options& options, const std::filesystem
 
 }  // namespace
 
+bool emulated() {
+  return std::getenv("FFFA_EMULATED") != nullptr;
+}
+
+std::chrono::milliseconds told() {
+  return std::chrono::milliseconds(emulated() ? 5000 : 700);
+}
+
+int kernel_version() {
+  utsname name{};
+  ::uname(&name);
+  int major = 0;
+  int minor = 0;
+  std::sscanf(name.release, "%d.%d", &major, &minor);
+  return major * 100 + minor;
+}
+
 NetfilterRun::NetfilterRun(const Netns& where, const Options& options) {
   std::string folder = (std::filesystem::temp_directory_path() / "fffa-logs-XXXXXX").string();
   if (::mkdtemp(folder.data()) == nullptr) throw std::runtime_error("mkdtemp");
