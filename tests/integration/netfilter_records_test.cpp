@@ -70,11 +70,6 @@ class NetfilterRecords : public ::testing::TestWithParam<std::tuple<Dialect, Nat
     return fields.text();
   }
 
-  // Before kernel 6.4 an ICMPv6 request that was answered is freed as if it had been dropped.
-  static bool answered_and_dropped(const Flow& flow) {
-    return kernel_version() < 604 && flow.proto == "ICMPv6" && flow.accepted() && flow.place == Place::input;
-  }
-
   // What is counted of a flow where it is first seen.
   static std::string expected_counts(const Flow& flow, const Count& count) {
     const std::string verdict = flow.what->verdict;
