@@ -96,7 +96,7 @@ struct fffa_sent_answer {
 	__u64 time_ns; /* 0: it was matched to the packet that it answers */
 	union fffa_addr to;
 	__u16 from_port; /* of a reset; an ICMP error has none */
-	__u16 to_port;	 /* likewise: 0 */
+	__u16 to_port;   /* likewise: 0 */
 	__u32 reserved;
 };
 FFFA_SIZE(fffa_sent_answer, 32);
