@@ -268,10 +268,11 @@ void Netfilter::complete(const fffa_drain_record& entry, std::vector<FlowRecord>
   if (!add_rule(flow, record)) late_.push_back({index, flow});
 }
 
-void Netfilter::settle(std::vector<FlowRecord>& records) {
+void Netfilter::settle(std::vector<FlowRecord>& records, std::int64_t began) {
   using Clock = std::chrono::steady_clock;
   if (late_.empty()) return;
-  for (const auto deadline = Clock::now() + kSettle; rules_->waiting() && Clock::now() < deadline;) {
+  const Clock::time_point deadline = Clock::time_point(std::chrono::nanoseconds(began)) + kSettle;
+  while (rules_->waiting() && Clock::now() < deadline) {
     pollfd news{rules_->fd(), POLLIN, 0};
     ::poll(&news, 1, 5);
     rules_->read();

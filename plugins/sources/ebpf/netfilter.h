@@ -43,8 +43,9 @@ class Netfilter {
 
   // Adds to records[index], of one side of an entry, what the kernel's numbers mean.
   void complete(const fffa_drain_record& entry, std::vector<FlowRecord>& records, std::size_t index);
-  // The records are about to go: those whose packets were traced just now get their rules, for which it waits a moment.
-  void settle(std::vector<FlowRecord>& records);
+  // The records are about to go: those whose packets were traced just before the read-out `began` (CLOCK_MONOTONIC) get
+  // their rules, for which it waits a moment, once in each.
+  void settle(std::vector<FlowRecord>& records, std::int64_t began);
   // Verdicts that belong to no flow, and those of each hook, as metrics.
   void count();
 
