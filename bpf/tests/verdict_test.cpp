@@ -199,5 +199,31 @@ TEST_F(DrainVerdicts, lose_nothing_to_a_reader_that_comes_between) {
   EXPECT_EQ(bytes, 2u * 100 * kRefusals);
 }
 
+// A flow may be read out between being made for a verdict and getting it.
+TEST(Verdict, finds_the_entry_that_was_made_for_it) {
+  fffa_flow flow{};
+  fffa_verdicts verdicts{};
+  flow.key.family = 4;
+  EXPECT_TRUE(fffa_awaits_verdict(&flow, &verdicts));
+  EXPECT_FALSE(fffa_awaits_verdict(&flow, &verdicts)) << "it had its time";
+  fffa_count_accept(&verdicts.side[FFFA_EGRESS], 1, FFFA_LOCAL_OUT);
+  fffa_verdicts taken{};
+  fffa_take_verdicts(&verdicts, &taken, 1000);
+  EXPECT_TRUE(fffa_awaits_verdict(&flow, &verdicts)) << "and has it again after each verdict";
+  flow.half[FFFA_INGRESS].last_ns = 1;
+  EXPECT_FALSE(fffa_awaits_verdict(&flow, &verdicts)) << "one with packets is told by its silence";
+  EXPECT_FALSE(fffa_awaits_verdict(&flow, nullptr));
+}
+
+TEST(Verdict, has_no_translation_that_is_half_written) {
+  fffa_verdicts verdicts{};
+  fffa_verdicts taken{};
+  verdicts.translation[FFFA_EGRESS].state = FFFA_TRANSLATION_HELD;
+  verdicts.translation[FFFA_INGRESS].state = FFFA_TRANSLATED;
+  fffa_take_verdicts(&verdicts, &taken, 1000);
+  EXPECT_EQ(taken.translation[FFFA_EGRESS].state, static_cast<std::uint32_t>(FFFA_NOT_TRANSLATED));
+  EXPECT_EQ(taken.translation[FFFA_INGRESS].state, static_cast<std::uint32_t>(FFFA_TRANSLATED));
+}
+
 }  // namespace
 }  // namespace fffa::bpf_test

@@ -120,7 +120,7 @@ FFFA_SIZE(fffa_monitored, 16);
 FFFA_AT(fffa_monitored, ifindex, 0);
 FFFA_AT(fffa_monitored, as_ifindex, 4);
 FFFA_AT(fffa_monitored, directions, 8);
-#define FFFA_MONITORED_TRIES 4
+#define FFFA_MONITORED_TRIES 16
 
 /* The most entries of the table that one run of the read-out program looks at. */
 #define FFFA_DRAIN_CHUNK 4096

@@ -17,6 +17,7 @@
 #include "fffa/context.h"
 #include "fffa/record.h"
 #include "kernel_table.h"
+#include "rule_fields.h"
 #include "rules/hook_table.h"
 #include "rules/rule_tracer.h"
 
@@ -26,7 +27,7 @@ namespace fffa::ebpf {
 class Netfilter {
  public:
   Netfilter(const NetfilterConfig& config, StageContext& context, KernelTable& table)
-      : config_(config), context_(context), table_(table) {}
+      : config_(config), context_(context), table_(table), texts_(context.texts()) {}
 
   // Attaches to the hooks of this network namespace. Errors as KernelTable::program(); nothing is attached then.
   Result<void> start();
@@ -66,6 +67,8 @@ class Netfilter {
   const NetfilterConfig& config_;
   StageContext& context_;
   KernelTable& table_;
+  RuleTexts texts_;
+  bool said_full_ = false;
   std::vector<Fd> links_;
   std::unique_ptr<HookTable> held_hooks_;  // before kernel 6.4
   std::unique_ptr<RuleTracer> rules_;      // none: not wanted, or not allowed
