@@ -2,6 +2,7 @@
 /* Flow monitoring at XDP and TC: passive, every packet goes on unchanged. See ../README.md. */
 #include "flow_count.h"
 #include "netfilter.h"
+#include "netfilter_traced.h"
 
 #define FFFA_PULL 512 /* headers in front of the innermost payload, generously */
 

@@ -21,7 +21,7 @@ const volatile __u32 open_tunnels = FFFA_OPEN_GENEVE; /* enum fffa_tunnels */
 /* The ring buffer is told when a connection ends, once so many entries have been in use; ~0: never. */
 const volatile __u32 tell_ends_from = 0;
 const volatile __u8 with_verdicts = 0; /* netfilter is watched: `verdict_table` is as long as `flows` */
-const volatile __u8 manual_clock = 0; /* time is manual_now_ns: for tests that compare */
+const volatile __u8 manual_clock = 0;  /* time is manual_now_ns: for tests that compare */
 
 /* ---- shared with user space while running ---- */
 __u64 manual_now_ns;

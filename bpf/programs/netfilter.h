@@ -6,193 +6,7 @@
 #ifndef FFFA_PROGRAMS_NETFILTER_H
 #define FFFA_PROGRAMS_NETFILTER_H
 
-#include "netfilter_read.h"
-
-/* ---- notes ---- */
-
-/* A pointer's value as a number: the verifier lets pointers be subtracted, and nothing else. */
-FFFA_INLINE __u64 fffa_address(const void *pointer) { return (__u64)pointer - (__u64)&table_state; }
-
-/* A packet's note, and the word that says so. */
-struct fffa_noted {
-	struct fffa_note *note;
-	__u64 *word;
-	__u64 packet; /* fffa_address() */
-	__u32 index;  /* of the note */
-};
-
-FFFA_INLINE struct fffa_note_set *fffa_note_set_of(__u64 packet, __u32 *set)
-{
-	*set = (__u32)((packet >> 6) * 0x9e3779b97f4a7c15ull >> 54) % FFFA_NOTE_SETS;
-	return bpf_map_lookup_elem(&note_sets, set);
-}
-
-FFFA_INLINE struct fffa_noted fffa_noted_at(struct fffa_note_set *s, __u32 set, int way, __u64 packet)
-{
-	const __u32 place = (__u32)way & (FFFA_NOTE_WAYS - 1), index = set * FFFA_NOTE_WAYS + place;
-	const struct fffa_noted found = {bpf_map_lookup_elem(&notes, &index), &s->packet[place], packet, index};
-	return found;
-}
-
-FFFA_INLINE int fffa_way_of(const struct fffa_note_set *s, __u64 packet)
-{
-	FFFA_UNROLL
-	for (int way = 0; way < FFFA_NOTE_WAYS; way++)
-		if ((FFFA_READ_ONCE(s->packet[way]) & ~(__u64)FFFA_STAGE_MASK) == packet) return way;
-	return -1;
-}
-
-FFFA_INLINE struct fffa_noted fffa_find_note(const struct sk_buff *skb)
-{
-	const struct fffa_noted none = {0, 0, 0, 0};
-	const __u64 packet = fffa_address(skb);
-	__u32 set;
-	struct fffa_note_set *s = fffa_note_set_of(packet, &set);
-	const int way = s ? fffa_way_of(s, packet) : -1;
-	return way < 0 ? none : fffa_noted_at(s, set, way, packet);
-}
-
-/* The way whose packet was seen longest ago: all of the set are taken. */
-FFFA_NOINLINE int fffa_oldest_way(__u32 set)
-{
-	__u32 oldest = 0, most = 0;
-	const __u32 now = (__u32)bpf_jiffies64();
-	FFFA_NO_UNROLL
-	for (__u32 way = 0; way < FFFA_NOTE_WAYS; way++) {
-		const __u32 index = set * FFFA_NOTE_WAYS + way;
-		const struct fffa_note *n = bpf_map_lookup_elem(&notes, &index);
-		if (!n || now - n->jiffies < most) continue;
-		most = now - n->jiffies;
-		oldest = way;
-	}
-	/* what was not looked at for so long has gone another way than through the hooks */
-	if (most < FFFA_NOTE_STALE) __sync_fetch_and_add(&unattributed[FFFA_NOTE_LOST], 1);
-	return (int)oldest;
-}
-
-/* The packet's note, made if there is none. */
-FFFA_INLINE struct fffa_noted fffa_make_note(const struct sk_buff *skb)
-{
-	const struct fffa_noted none = {0, 0, 0, 0};
-	const __u64 packet = fffa_address(skb);
-	__u32 set;
-	struct fffa_note_set *s = fffa_note_set_of(packet, &set);
-	if (!s) return none;
-	int way = fffa_way_of(s, packet);
-	if (way >= 0) return fffa_noted_at(s, set, way, packet);
-	FFFA_NO_UNROLL
-	for (int i = 0; i < FFFA_NOTE_WAYS; i++) {
-		if (FFFA_READ_ONCE(s->packet[i]) || __sync_val_compare_and_swap(&s->packet[i], 0, packet)) continue;
-		way = i;
-		break;
-	}
-	if (fffa_unlikely(way < 0)) {
-		way = fffa_oldest_way(set) & (FFFA_NOTE_WAYS - 1);
-		FFFA_WRITE_ONCE(s->packet[way], packet);
-	}
-	struct fffa_noted made = fffa_noted_at(s, set, way, packet);
-	if (made.note) made.note->known = 0;
-	return made;
-}
-
-FFFA_INLINE void fffa_set_stage(struct fffa_noted at, enum fffa_stage stage)
-{
-	FFFA_WRITE_ONCE(*at.word, at.packet | stage);
-}
-
-FFFA_INLINE void fffa_forget_note(struct fffa_noted at)
-{
-	at.note->known = 0;
-	at.note->hook = FFFA_NO_HOOK;
-	FFFA_WRITE_ONCE(*at.word, 0);
-}
-
-/* ---- flows ---- */
-
-/* Under whose flows a packet of this interface counts; 0: nobody's. */
-FFFA_INLINE __u32 fffa_monitored_as(__u32 ifindex, const int direction)
-{
-	if (!ifindex) return 0;
-	FFFA_NO_UNROLL
-	for (__u32 i = 0; i < FFFA_MONITORED_TRIES; i++) {
-		const struct fffa_monitored *m = &monitored[(ifindex + i) % FFFA_INTERFACES];
-		if (m->ifindex == ifindex) return m->directions >> direction & 1 ? m->as_ifindex : 0;
-	}
-	return 0;
-}
-
-FFFA_INLINE void fffa_count_unattributed(enum fffa_unattributed why, __u32 packets)
-{
-	__sync_fetch_and_add(&unattributed[why], packets);
-}
-
-/* Finds or makes the flow of `key`: its index, or minus an enum fffa_reason. */
-__attribute__((noinline)) int fffa_verdict_insert(struct fffa_flow_key *key, int direction)
-{
-	if (!key) return -FFFA_TABLE_FULL;
-	return fffa_table_insert(FFFA_TABLE, key, direction & 1);
-}
-
-/* The flow's index, or -1. */
-FFFA_INLINE int fffa_known_flow(const struct fffa_flow_key *key)
-{
-	const __u32 place = fffa_table_find(FFFA_TABLE, key), index = place - 1;
-	const struct fffa_flow *f = place ? bpf_map_lookup_elem(&flows, &index) : 0;
-	return f && fffa_has_key(f, key) ? (int)index : -1;
-}
-
-__attribute__((noinline)) int fffa_look_up(struct fffa_flow_key *key) { return key ? fffa_known_flow(key) : -1; }
-
-FFFA_INLINE struct fffa_verdicts *fffa_verdicts_of(struct fffa_flow_key *key, __u32 packets, const int direction)
-{
-	int known = fffa_known_flow(key);
-	/* what comes in was counted before, and has its flow; what leaves, or never does, may be the first to be seen */
-	if (fffa_unlikely(known < 0) && direction == FFFA_EGRESS) known = fffa_verdict_insert(key, direction);
-	if (fffa_unlikely(known < 0)) {
-		fffa_count_unattributed(FFFA_NO_ROOM, packets);
-		return 0;
-	}
-	const __u32 index = (__u32)known;
-	return bpf_map_lookup_elem(&verdict_table, &index);
-}
-
-/* ---- translations ---- */
-
-/* Two keys name the same packets: `in` as they came in or were sent (`local`), `out` as they are sent. */
-FFFA_INLINE int fffa_same_tuple(const struct fffa_flow_key *a, const struct fffa_flow_key *b, const int flipped)
-{
-	const union fffa_addr *remote = flipped ? &b->local_addr : &b->remote_addr;
-	const union fffa_addr *local = flipped ? &b->remote_addr : &b->local_addr;
-	const __u16 remote_port = flipped ? b->local_port : b->remote_port;
-	const __u16 local_port = flipped ? b->remote_port : b->local_port;
-	__u64 difference = (a->remote_addr.words[0] ^ remote->words[0]) | (a->remote_addr.words[1] ^ remote->words[1]) |
-			   (a->local_addr.words[0] ^ local->words[0]) | (a->local_addr.words[1] ^ local->words[1]) |
-			   (__u64)(a->remote_port ^ remote_port) | (__u64)(a->local_port ^ local_port);
-	return !difference;
-}
-
-/* `other`: the tuple on the other side of the translation, as seen in `direction`. */
-FFFA_INLINE void fffa_set_translation(struct fffa_translation *t, const struct fffa_flow_key *other, const int direction,
-				      __u32 ifindex)
-{
-	const union fffa_addr src = direction == FFFA_INGRESS ? other->remote_addr : other->local_addr;
-	const union fffa_addr dst = direction == FFFA_INGRESS ? other->local_addr : other->remote_addr;
-	const __u16 src_port = direction == FFFA_INGRESS ? other->remote_port : other->local_port;
-	const __u16 dst_port = direction == FFFA_INGRESS ? other->local_port : other->remote_port;
-	const __u32 state = FFFA_READ_ONCE(t->state);
-	if (state == FFFA_TRANSLATION_HELD) return;
-	if (state == FFFA_TRANSLATED && t->ifindex == ifindex && t->src_port == src_port && t->dst_port == dst_port &&
-	    !((t->src.words[0] ^ src.words[0]) | (t->src.words[1] ^ src.words[1]) | (t->dst.words[0] ^ dst.words[0]) |
-	      (t->dst.words[1] ^ dst.words[1])))
-		return;
-	if (__sync_val_compare_and_swap(&t->state, state, FFFA_TRANSLATION_HELD) != state) return;
-	t->src = src;
-	t->dst = dst;
-	t->src_port = src_port;
-	t->dst_port = dst_port;
-	t->ifindex = ifindex;
-	__sync_lock_test_and_set(&t->state, FFFA_TRANSLATED);
-}
+#include "netfilter_flow.h"
 
 /* ---- reading a packet into its note ---- */
 
@@ -231,7 +45,8 @@ FFFA_NOINLINE int fffa_fill_slowly(struct fffa_note *n, struct sk_buff *skb, __u
 	return !reason;
 }
 
-FFFA_INLINE void fffa_fill(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex, const int direction, const int direct)
+FFFA_INLINE void fffa_fill(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex, const int direction,
+			   const int direct)
 {
 	struct fffa_measure m = {0};
 	const __u8 *ip = fffa_network_header(skb);
@@ -281,12 +96,12 @@ FFFA_INLINE void fffa_enter_hook(struct sk_buff *skb, const struct nf_hook_state
 	n->jiffies = (__u32)bpf_jiffies64();
 	if (hook == FFFA_PRE_ROUTING) {
 		n->netns = fffa_address(state->net);
-		fffa_fill(n, skb, fffa_monitored_as(state->in ? (__u32)state->in->ifindex : 0, FFFA_INGRESS), FFFA_INGRESS,
-			  direct);
+		fffa_fill(n, skb, fffa_monitored_as(state->in ? (__u32)state->in->ifindex : 0, FFFA_INGRESS),
+			  FFFA_INGRESS, direct);
 	} else if (fffa_unlikely(hook == FFFA_LOCAL_OUT || (!n->known && !skb->skb_iif))) {
 		n->netns = fffa_address(state->net);
-		fffa_fill(n, skb, fffa_monitored_as(state->out ? (__u32)state->out->ifindex : 0, FFFA_EGRESS), FFFA_EGRESS,
-			  direct);
+		fffa_fill(n, skb, fffa_monitored_as(state->out ? (__u32)state->out->ifindex : 0, FFFA_EGRESS),
+			  FFFA_EGRESS, direct);
 	} else if (fffa_unlikely(!n->known)) {
 		n->netns = fffa_address(state->net);
 		fffa_fill(n, skb, fffa_monitored_as((__u32)skb->skb_iif, FFFA_INGRESS), FFFA_INGRESS, direct);
@@ -388,8 +203,8 @@ FFFA_INLINE void fffa_accept_noted(struct fffa_note *n, const struct sk_buff *sk
 	if (!n->known) {
 		fffa_count_unattributed(FFFA_NOT_PARSED, 1);
 	} else if (hook == FFFA_LOCAL_IN) {
-		const int read = !n->key.encap &&
-				 fffa_read_quickly(ip, fffa_linear(skb, ip), &now, &m, 0, FFFA_INGRESS, direct);
+		const int read =
+			!n->key.encap && fffa_read_quickly(ip, fffa_linear(skb, ip), &now, &m, 0, FFFA_INGRESS, direct);
 		fffa_accept_input(n, read ? &now : 0);
 	} else {
 		fffa_name_leaving(&now, n, skb, direct);
@@ -408,15 +223,20 @@ FFFA_INLINE void fffa_remember_answer(const struct fffa_note *n)
 	struct fffa_sent_answer *sent = &sent_answers[bpf_get_smp_processor_id() % FFFA_CPUS];
 	sent->time_ns = fffa_now();
 	sent->to = n->key.remote_addr;
+	sent->from_port = n->key.proto == FFFA_PROTO_TCP ? n->key.local_port : 0;
+	sent->to_port = n->key.proto == FFFA_PROTO_TCP ? n->key.remote_port : 0;
 }
 
-FFFA_INLINE int fffa_was_answered(const struct fffa_note *n)
+/* `src_port`, `dst_port`: the packet's, as it was refused. A reset to another port of its sender is of another
+ * connection: a port scan meets closed ports and dropped packets by turns. */
+FFFA_INLINE int fffa_was_answered(const struct fffa_note *n, __u16 src_port, __u16 dst_port)
 {
 	struct fffa_sent_answer *sent = &sent_answers[bpf_get_smp_processor_id() % FFFA_CPUS];
 	const union fffa_addr *src = n->local ? &n->key.local_addr : &n->key.remote_addr;
-	if (!sent->time_ns || fffa_now() - sent->time_ns > FFFA_ANSWER_NS ||
-	    sent->to.words[0] != src->words[0] || sent->to.words[1] != src->words[1])
+	if (!sent->time_ns || fffa_now() - sent->time_ns > FFFA_ANSWER_NS || sent->to.words[0] != src->words[0] ||
+	    sent->to.words[1] != src->words[1])
 		return 0;
+	if (sent->to_port && (sent->to_port != src_port || sent->from_port != dst_port)) return 0;
 	sent->time_ns = 0; /* one answer, one packet */
 	return 1;
 }
@@ -435,8 +255,8 @@ FFFA_INLINE int fffa_note_input(struct fffa_note *n, struct sk_buff *skb, __u32 
 }
 
 /* Likewise: `n->key` becomes the tuple as it came in or was sent, `leaving` the present one. */
-FFFA_INLINE void fffa_note_output(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex, struct fffa_flow_key *leaving,
-				  const int direct)
+FFFA_INLINE void fffa_note_output(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex,
+				  struct fffa_flow_key *leaving, const int direct)
 {
 	const __u32 in = (__u32)skb->skb_iif;
 	fffa_fill(n, skb, fffa_monitored_as(ifindex, FFFA_EGRESS), FFFA_EGRESS, direct);
@@ -452,12 +272,14 @@ FFFA_INLINE void fffa_note_output(struct fffa_note *n, struct sk_buff *skb, __u3
 		fffa_translate(&c, &n->key, 0, FFFA_EGRESS, direct);
 }
 
-FFFA_INLINE void fffa_accept_unnoted(struct sk_buff *skb, const struct nf_hook_state *state, __u32 hook, const int direct)
+FFFA_INLINE void fffa_accept_unnoted(struct sk_buff *skb, const struct nf_hook_state *state, __u32 hook,
+				     const int direct)
 {
 	struct fffa_note n;
 	struct fffa_flow_key now;
 	if (hook == FFFA_LOCAL_IN) {
-		const int translated = fffa_note_input(&n, skb, state->in ? (__u32)state->in->ifindex : 0, &now, direct);
+		const int translated =
+			fffa_note_input(&n, skb, state->in ? (__u32)state->in->ifindex : 0, &now, direct);
 		if (fffa_likely(n.known)) fffa_accept_input(&n, translated ? &now : 0);
 	} else {
 		fffa_note_output(&n, skb, state->out ? (__u32)state->out->ifindex : 0, &now, direct);
@@ -470,12 +292,15 @@ FFFA_INLINE void fffa_accept_unnoted(struct sk_buff *skb, const struct nf_hook_s
 FFFA_INLINE void fffa_leave_hook(struct sk_buff *skb, const struct nf_hook_state *state, __u32 hook, const int direct)
 {
 	int queued = 1;
-	if (!take_notes) {
-		if (hook == FFFA_LOCAL_IN || hook == FFFA_POST_ROUTING) fffa_accept_unnoted(skb, state, hook, direct);
+	if (!fffa_noting(direct)) {
+		if (hook != FFFA_LOCAL_IN && hook != FFFA_POST_ROUTING) return;
+		if (take_notes) fffa_forget_packet(skb);
+		fffa_accept_unnoted(skb, state, hook, direct);
 		return;
 	}
 	struct fffa_noted at = fffa_find_note(skb);
-	if (fffa_unlikely(!at.note)) { /* made inside the hook: one of the packets that a queued super-packet was cut into */
+	if (fffa_unlikely(
+		    !at.note)) { /* made inside the hook: one of the packets that a queued super-packet was cut into */
 		fffa_enter_hook(skb, state, hook, direct);
 		at = fffa_find_note(skb);
 		if (!at.note) return;
@@ -486,8 +311,9 @@ FFFA_INLINE void fffa_leave_hook(struct sk_buff *skb, const struct nf_hook_state
 	if (fffa_unlikely(queued)) n->queued |= (__u8)(1 << hook);
 	struct fffa_hook_counters *counters = fffa_counted_hook(hook);
 	if (counters) {
-		counters->accepts += n->packets;
-		counters->queues += queued ? n->packets : 0;
+		/* a CPU may be interrupted here by another packet */
+		__sync_fetch_and_add(&counters->accepts, n->packets);
+		if (queued) __sync_fetch_and_add(&counters->queues, n->packets);
 	}
 	if (hook != FFFA_LOCAL_IN && hook != FFFA_POST_ROUTING) {
 		fffa_set_stage(at, FFFA_BETWEEN_HOOKS);
@@ -537,9 +363,8 @@ FFFA_INLINE void fffa_refuse(struct fffa_note *n, const struct sk_buff *skb, __u
 				       .answered = n->answered};
 	struct fffa_hook_counters *counters = fffa_counted_hook(hook);
 	if (counters) {
-		counters->drops += n->answered ? 0 : n->packets;
-		counters->rejects += n->answered ? n->packets : 0;
-		counters->queues += n->queued >> hook & 1 ? n->packets : 0;
+		__sync_fetch_and_add(n->answered ? &counters->rejects : &counters->drops, n->packets);
+		if (n->queued >> hook & 1) __sync_fetch_and_add(&counters->queues, n->packets);
 	}
 	if (!n->known) {
 		fffa_count_unattributed(FFFA_NOT_PARSED, n->packets);
@@ -548,8 +373,8 @@ FFFA_INLINE void fffa_refuse(struct fffa_note *n, const struct sk_buff *skb, __u
 	struct fffa_connection c = fffa_translated_connection(skb, direct);
 	if (!n->local) {
 		now = n->key;
-		const int read = !n->key.encap &&
-				 fffa_read_quickly(ip, fffa_linear(skb, ip), &now, &m, 0, FFFA_INGRESS, direct);
+		const int read =
+			!n->key.encap && fffa_read_quickly(ip, fffa_linear(skb, ip), &now, &m, 0, FFFA_INGRESS, direct);
 		/* what would have become of it, if there was a connection already */
 		if (read && c.ct && hook != FFFA_PRE_ROUTING) fffa_translate(&c, &now, 1, FFFA_INGRESS, direct);
 		if (n->key.ifindex) fffa_refuse_ingress(&n->key, &refusal, &now);
@@ -566,7 +391,7 @@ FFFA_INLINE void fffa_refuse(struct fffa_note *n, const struct sk_buff *skb, __u
 /* ---- where a packet was refused, if it was not noted ---- */
 
 enum {
-	FFFA_DST_NOREF = 1,	     /* in skb->_skb_refdst */
+	FFFA_DST_NOREF = 1,          /* in skb->_skb_refdst */
 	FFFA_DST_METADATA = 0x0080,  /* of a tunnel: no route */
 	FFFA_RT_LOCAL = 0x80000000,  /* RTCF_LOCAL, RTF_LOCAL */
 	FFFA_RT_ANYCAST = 0x00100000 /* RTF_ANYCAST */
@@ -609,12 +434,15 @@ FFFA_INLINE void fffa_refuse_unnoted(struct sk_buff *skb, __u32 reason, const in
 	struct fffa_note n;
 	struct fffa_flow_key now;
 	const __u32 hook = fffa_hook_by_route(skb, direct);
-	if (hook == FFFA_LOCAL_OUT || hook == FFFA_POST_ROUTING)
+	if (hook == FFFA_LOCAL_OUT || hook == FFFA_POST_ROUTING) {
 		fffa_note_output(&n, skb, fffa_routed_to(skb, direct), &now, direct);
-	else
-		(void)fffa_note_input(&n, skb, (__u32)skb->skb_iif, &now, direct);
+		n.answered = (__u8)fffa_was_answered(&n, now.local_port, now.remote_port);
+	} else if (fffa_note_input(&n, skb, (__u32)skb->skb_iif, &now, direct)) {
+		n.answered = (__u8)fffa_was_answered(&n, now.remote_port, now.local_port);
+	} else {
+		n.answered = (__u8)fffa_was_answered(&n, n.key.remote_port, n.key.local_port);
+	}
 	n.hook = (__u8)hook;
-	n.answered = (__u8)fffa_was_answered(&n);
 	fffa_refuse(&n, skb, reason, direct);
 }
 
@@ -660,15 +488,21 @@ FFFA_INLINE void fffa_on_free(struct sk_buff *skb, __u32 reason, const struct so
 	const struct fffa_noted at = fffa_find_note(skb);
 	const struct net *net = fffa_netns_of(skb, receiver, direct);
 	struct fffa_note *n = at.note;
+	const int noted = fffa_noting(direct);
+	if (n && !noted) {
+		fffa_forget_note(at);
+		n = 0;
+	}
 	if (n && net && fffa_address(net) != n->netns) { /* of another namespace: this address was used again */
 		fffa_forget_note(at);
 		return;
 	}
-	if (skb->protocol != __builtin_bswap16(FFFA_ETH_IPV4) && skb->protocol != __builtin_bswap16(FFFA_ETH_IPV6)) return;
+	if (skb->protocol != __builtin_bswap16(FFFA_ETH_IPV4) && skb->protocol != __builtin_bswap16(FFFA_ETH_IPV6))
+		return;
 	if (!n) {
 		const int refused = reason == bpf_core_enum_value(enum skb_drop_reason, SKB_DROP_REASON_NETFILTER_DROP);
 		/* at its IP header: else it is no hook of the IP layer that has it */
-		if (refused && !take_notes && net && net->ns.inum == our_netns && skb->data == fffa_network_header(skb))
+		if (refused && !noted && net && net->ns.inum == our_netns && skb->data == fffa_network_header(skb))
 			fffa_refuse_unnoted(skb, reason, direct);
 		else
 			fffa_count_free(skb, net, reason, direct);

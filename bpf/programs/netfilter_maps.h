@@ -11,7 +11,7 @@ const volatile __u32 our_netns = 0; /* inode of the network namespace that is mo
 /* ---- written by user space while running ---- */
 struct fffa_monitored monitored[FFFA_INTERFACES];
 __u32 count_hooks; /* fill hook_counters */
-/* Packets are noted at every hook: they can be followed through queues, and whatever translates them. Without, what a
+/* enum fffa_noting. With notes packets can be followed through queues, and whatever translates them. Without, what a
  * refused packet was and where it was is told by its route and by conntrack. */
 __u32 take_notes;
 
@@ -19,7 +19,7 @@ __u32 take_notes;
 __u64 unattributed[FFFA_UNATTRIBUTED];
 
 /* How far a packet is. A word of the note's set, in the low bits of its packet's address. */
-enum fffa_stage { FFFA_IN_HOOK = 0, FFFA_BETWEEN_HOOKS = 1, FFFA_STAGE_MASK = 7 };
+enum fffa_stage { FFFA_IN_HOOK = 0, FFFA_BETWEEN_HOOKS = 1, FFFA_BROUGHT_BACK = 2, FFFA_STAGE_MASK = 7 };
 
 /* Older than this many jiffies: a queue holds no packet for so long. */
 enum { FFFA_NOTE_STALE = 30000 };
@@ -28,15 +28,15 @@ enum { FFFA_NOTE_SETS = 1024, FFFA_NOTE_WAYS = 8 };
 /* What is known of one packet while it is on its way through the hooks. Only who has the packet touches its note. */
 struct fffa_note {
 	struct fffa_flow_key key; /* as it came in or was sent: ingress or egress, see `local` */
-	__u64 state;		  /* which traversal of the hook it is in */
+	__u64 state;              /* which traversal of the hook it is in */
 	__u64 netns;
 	__u32 packets;
 	__u32 bytes;
 	__u32 jiffies;
 	__u32 out; /* under whose flows it leaves; 0: not known, or not monitored */
 	__u16 flags;
-	__u8 hook; /* enum fffa_hook */
-	__u8 local; /* sent by this host: `key` is that of an egress flow */
+	__u8 hook;   /* enum fffa_hook */
+	__u8 local;  /* sent by this host: `key` is that of an egress flow */
 	__u8 queued; /* hooks where it was queued: a bit set, of those not counted yet */
 	__u8 answered;
 	__u8 known; /* key, packets, bytes and flags are set */
@@ -64,7 +64,8 @@ struct {
 /* The note of the packet that a CPU is busy with: index plus one. */
 __u32 busy_with[FFFA_CPUS];
 
-/* Room for the packets that are parsed step by step: as long as the verifier thinks they could be (FFFA_OFFSET_MASK). */
+/* Room for the packets that are parsed step by step: as long as the verifier thinks they could be (FFFA_OFFSET_MASK).
+ */
 enum { FFFA_SCRATCHES = 16, FFFA_SCRATCH_BYTES = 512, FFFA_SCRATCH_TRIES = 4 };
 struct fffa_scratch {
 	__u32 held;

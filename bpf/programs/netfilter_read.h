@@ -22,7 +22,8 @@ enum {
 	FFFA_OUT_OF_LINE = 4, /* in functions that the verifier looks at once: where speed does not matter */
 };
 
-#define fffa_kernel_cast(address, type) ((const type *)bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)))
+#define fffa_kernel_cast(address, type) \
+	((const type *)bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)))
 
 /* What of a packet's headers is counted with a verdict. */
 struct fffa_measure {
@@ -94,7 +95,7 @@ FFFA_INLINE int fffa_read_ip(const __u8 *ip, __u32 left, __u32 *proto, struct ff
 }
 
 FFFA_INLINE int fffa_read_inline(const __u8 *ip, __u32 left, struct fffa_flow_key *key, struct fffa_measure *m,
-				  __u32 ifindex, const int direction, const int direct)
+				 __u32 ifindex, const int direction, const int direct)
 {
 	union fffa_addr src = {0}, dst = {0};
 	__u32 proto = 0, ports = 0, more = 0;
@@ -190,13 +191,14 @@ enum {
 	FFFA_CT_NAT = 0x30,    /* IPS_NAT_MASK */
 	FFFA_CT_TUPLE_AT = 16, /* in struct nf_conntrack_tuple_hash, behind its list node */
 	FFFA_CT_HASH_SIZE = 56,
-	FFFA_CT_TUPLE_WORDS = 10, /* source: 16 bytes of address, port, family; destination: likewise, with the protocol */
+	FFFA_CT_TUPLE_WORDS =
+		10, /* source: 16 bytes of address, port, family; destination: likewise, with the protocol */
 };
 
 /* Conntrack's view of a packet: its connection, if it was translated. */
 struct fffa_connection {
 	const __u8 *ct; /* null: none, or not translated */
-	int reply;	/* the packet is one of its replies */
+	int reply;      /* the packet is one of its replies */
 };
 
 FFFA_INLINE struct fffa_connection fffa_translated_connection(const struct sk_buff *skb, const int direct)

@@ -9,7 +9,6 @@ namespace fffa::integration {
 namespace {
 
 constexpr std::uint16_t kSourcePorts = 40000;
-constexpr std::uint16_t kSecondPriority = 50;  // that of iptables' table `security`
 
 Rule reply_to(const Case& what, Family family) {
   if (what.proto != Proto::icmp)
@@ -53,8 +52,8 @@ std::vector<Rule> framework(Dialect dialect, Place place, Family family) {
           raw(iptables ? (four ? "-p icmp --icmp-type 3 -j ACCEPT" : "-p icmpv6 --icmpv6-type 1 -j ACCEPT")
                        : (four ? "icmp type 3 counter accept" : "icmpv6 type 1 counter accept")),
           // multicast reports are nobody's case
-          raw(iptables ? (four ? "-p igmp -j ACCEPT" : "-p icmpv6 --icmpv6-type 143 -j ACCEPT")
-                       : (four ? "meta l4proto igmp counter accept" : "icmpv6 type 143 counter accept"))};
+          raw(iptables ? (four ? "-p 2 -j ACCEPT" : "-p icmpv6 --icmpv6-type 143 -j ACCEPT")
+                       : (four ? "meta l4proto 2 counter accept" : "icmpv6 type 143 counter accept"))};
 }
 
 }  // namespace
@@ -64,6 +63,10 @@ Names names_of(Dialect dialect, Place place) {
   if (dialect == Dialect::nft) return {"fw", "guard", chain, "refuse_" + chain};
   for (auto& c : chain) c = static_cast<char>(c - 'a' + 'A');
   return {"filter", "security", chain, "REFUSE_" + chain};
+}
+
+int second_priority(Dialect dialect) {
+  return dialect == Dialect::iptables ? 150 : 50;
 }
 
 CaseRules::CaseRules(const RoutedPath& path, Dialect dialect, Nat nat)
@@ -122,7 +125,7 @@ void CaseRules::load(Family family) const {
     const auto [table, second_table, name, user_chain] = names_of(dialect, place);
     first.chains.push_back({.name = user_chain, .rules = user_rules(), .type = {}, .hook = {}});
     first.chains.push_back({name, rules(place, family), "filter", hook(place), 0, false});
-    second.chains.push_back({name, accepts, "filter", hook(place), kSecondPriority, true});
+    second.chains.push_back({name, accepts, "filter", hook(place), second_priority(dialect), true});
   }
   firewall_.load(family, first);
   firewall_.load(family, second);

@@ -83,6 +83,8 @@ struct Names {
   std::string user_chain;    // that it jumps to
 };
 Names names_of(Dialect dialect, Place place);
+// Of the second table's chains; iptables' `security` has one of its own.
+int second_priority(Dialect dialect);
 
 class CaseRules {
  public:

@@ -14,6 +14,7 @@
 
 #include "firewall.h"
 #include "netfilter_run.h"
+#include "queue_listener.h"
 
 namespace fffa::integration {
 namespace {
@@ -21,7 +22,6 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr auto kTold = milliseconds(700);
 constexpr int kCapPerfmon = 38;
 constexpr int kCapSysAdmin = 21;
 
@@ -69,7 +69,7 @@ TEST(NetfilterLimits, OtherNamespacesAreNotHeardOf) {
                {RoutedPath::far_address(Family::ip4), 40000, RoutedPath::server_address(Family::ip4), 4000}, 10);
     }
   }
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   const RunRecords all = run.stop();
   std::size_t flows = 0;
   for (const auto& [flow, records] : all.by_flow()) {
@@ -95,7 +95,7 @@ std::size_t peak_memory(pid_t pid) {
 }
 
 TEST(NetfilterLimits, FarMoreConnectionsThanCanBeTraced) {
-  constexpr std::size_t kSources = 1250;
+  constexpr std::size_t kSources = 1000;
   constexpr std::size_t kPorts = 100;
   constexpr std::size_t kTraceRate = 200;
   const RoutedPath path;
@@ -112,7 +112,7 @@ TEST(NetfilterLimits, FarMoreConnectionsThanCanBeTraced) {
   const std::size_t sent = send_udp_burst(path.client, {RoutedPath::client_address(Family::ip4), 20000, silent, 4000},
                                           kSources, kPorts, 50'000);
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - began;
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   const std::size_t memory = peak_memory(run.process().pid());
   const RunRecords all = run.stop();
   const ChainCounts counts = firewall.counts(Family::ip4, "filter", "FORWARD");
@@ -129,7 +129,35 @@ TEST(NetfilterLimits, FarMoreConnectionsThanCanBeTraced) {
   }
   EXPECT_GT(traced, 10u);
   EXPECT_LT(static_cast<double>(traced), 2 * kTraceRate * (took.count() + 3)) << "both records of a connection";
-  EXPECT_LT(memory, 400u);
+  EXPECT_LT(memory, 256u);
+}
+
+// A port scan: closed ports answer with resets, between packets of the same sender that are dropped without a word.
+TEST(NetfilterLimits, AnAnswerToAnotherConnectionRefusesNothing) {
+  constexpr std::uint16_t kClosed = 5000, kDropped = 5001, kRejected = 5002;
+  constexpr std::size_t kTimes = 50;
+  const RoutedPath path;
+  const Firewall firewall(path.router, Dialect::iptables);
+  firewall.load(Family::ip4,
+                {"filter",
+                 {{"INPUT",
+                   {raw("-p tcp --dport 5001 -j DROP"), raw("-p tcp --dport 5002 -j REJECT --reject-with tcp-reset")},
+                   "filter",
+                   "input"}}});
+  NetfilterRun run(path.router, {.netfilter = "{rules: off}"});
+  const auto flow = [](std::uint16_t port) {
+    return Tuple{RoutedPath::client_address(Family::ip4), 40000, RoutedPath::near_address(Family::ip4), port};
+  };
+  for (std::size_t i = 0; i < kTimes; ++i) {
+    for (const auto port : {kClosed, kDropped, kRejected}) try_tcp(path.client, flow(port), 1);
+  }
+  std::this_thread::sleep_for(told());
+  const RunRecords all = run.stop();
+  const auto of = [&](std::uint16_t port) { return all.of("TCP", flow(port), "ingress", "cl0"); };
+  EXPECT_EQ(of(kClosed).sum("netfilter_accepts"), kTimes);
+  EXPECT_EQ(of(kDropped).sum("netfilter_drops"), kTimes);
+  EXPECT_EQ(of(kDropped).sum("netfilter_rejects"), 0u);
+  EXPECT_EQ(of(kRejected).sum("netfilter_rejects"), kTimes);
 }
 
 // Without it the verifier refuses all our programs: said once, by name.
@@ -145,6 +173,8 @@ TEST(NetfilterLimits, WithoutPerfmonItSaysSoOnce) {
 
 // Two of them on one machine find room for both their hooks, and one may have no table of its own to trace with.
 TEST(NetfilterLimits, ASecondOneCountsTheSame) {
+  if (kernel_version() < 606)
+    GTEST_SKIP() << "TC filters have one place before kernel 6.6: a second fffa is refused there";
   const RoutedPath path;
   const Firewall firewall(path.router, Dialect::iptables);
   load_forward(firewall, {raw("-p udp --dport 4000 -j ACCEPT"), raw("-p udp --dport 4001 -j DROP")}, true);
@@ -153,7 +183,7 @@ TEST(NetfilterLimits, ASecondOneCountsTheSame) {
   NetfilterRun second(path.router);
   send_udp(path.client, forwarded(Family::ip4, 40000, 4000), 10);
   send_udp(path.client, forwarded(Family::ip4, 40000, 4001), 10);
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   for (auto* run : {&first, &second}) {
     const RunRecords all = run->stop();
     const FlowRecords accepted = all.of("UDP", forwarded(Family::ip4, 40000, 4000), "ingress", "cl0");
@@ -175,7 +205,7 @@ TEST(NetfilterLimits, WithoutRulesThereAreVerdictsAndNothingIsSwitchedOn) {
     send_udp(path.client, forwarded(family, 40000, 4000), 10);
     talk_tcp(path.client, forwarded(family, 40443, 443));
   }
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   // with conntrack's hooks in place, those would be its connections
   EXPECT_EQ(get_sysctl(path.router, "net/netfilter/nf_conntrack_count"), "0");
   {
@@ -262,7 +292,7 @@ TEST(NetfilterLimits, OtherDropsHaveTheirReasonAndAreNoRefusals) {
     send_udp(path.client, closed, 6);
     try_tcp(path.client, closed, 2);
   }
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   const RunRecords all = run.stop();
   for (const Family family : {Family::ip4, Family::ip6}) {
     const Tuple closed{RoutedPath::client_address(family), 40000, RoutedPath::near_address(family), 4999};
@@ -278,20 +308,58 @@ TEST(NetfilterLimits, OtherDropsHaveTheirReasonAndAreNoRefusals) {
   }
 }
 
-// The kernel drops it between two hooks, and gives no reason; no rule is there that could.
+// The kernel drops it between two hooks, and gives no reason. No rule does; with one that queues, packets are followed
+// from hook to hook, and what is freed on the way is not always the firewall's doing.
 TEST(NetfilterLimits, AGroupThatNobodyJoinedIsNoRefusal) {
   const RoutedPath path;
   path.client.ip("link set eth0 multicast on");
   path.client.ip("-6 route add multicast ff02::/16 dev eth0 table local");
   NetfilterRun run(path.router);
-  const Tuple nobody{RoutedPath::client_address(Family::ip6), 40000, "ff02::1234", 4000};
-  send_udp(path.client, nobody, 5);
-  std::this_thread::sleep_for(kTold);
-  const FlowRecords records = run.stop().of("UDP", nobody, "ingress", "cl0");
-  EXPECT_EQ(records.sum("packets"), 5u);
-  EXPECT_EQ(records.sum("netfilter_drops"), 0u);
-  EXPECT_EQ(records.sum("refused_packets"), 0u);
-  EXPECT_NE(records.last("netfilter_verdict"), "DROP");
+  for (const bool queues : {false, true}) {
+    if (queues) {
+      Firewall(path.router, Dialect::iptables)
+          .load(
+              Family::ip6,
+              {"filter", {{"INPUT", {raw("-p udp --dport 9 -j NFQUEUE --queue-num 1")}, "filter", "input", 0, true}}});
+      std::this_thread::sleep_for(told());
+    }
+    const Tuple nobody{RoutedPath::client_address(Family::ip6), 40000, queues ? "ff02::1235" : "ff02::1234", 4000};
+    send_udp(path.client, nobody, 5);
+    std::this_thread::sleep_for(told());
+  }
+  const RunRecords all = run.stop();
+  for (const auto* group : {"ff02::1234", "ff02::1235"}) {
+    const FlowRecords records =
+        all.of("UDP", {RoutedPath::client_address(Family::ip6), 40000, group, 4000}, "ingress", "cl0");
+    EXPECT_EQ(records.sum("packets"), 5u) << group;
+    EXPECT_EQ(records.sum("drops"), 5u) << group;
+    EXPECT_EQ(records.sum("netfilter_drops"), 0u) << group;
+    EXPECT_EQ(records.sum("refused_packets"), 0u) << group;
+    EXPECT_NE(records.last("netfilter_verdict"), "DROP") << group;
+  }
+}
+
+// Not to look for rules is no reason to miss what a queue decided.
+TEST(NetfilterLimits, QueuesAreFollowedWithoutRules) {
+  const RoutedPath path;
+  load_forward(
+      Firewall(path.router, Dialect::iptables),
+      {raw("-p udp --dport 4000 -j NFQUEUE --queue-num 1"), raw("-p udp --dport 4001 -j NFQUEUE --queue-num 2")}, true);
+  const Responder server(path.server, {}, {4000});
+  const QueueListener accepting(path.router, 1, QueueListener::Answer::accept);
+  const QueueListener dropping(path.router, 2, QueueListener::Answer::drop);
+  NetfilterRun run(path.router, {.netfilter = "{rules: off}"});
+  send_udp(path.client, forwarded(Family::ip4, 40000, 4000), 6);
+  send_udp(path.client, forwarded(Family::ip4, 40000, 4001), 7);
+  std::this_thread::sleep_for(told());
+  const RunRecords all = run.stop();
+  const FlowRecords accepted = all.of("UDP", forwarded(Family::ip4, 40000, 4000), "ingress", "cl0");
+  EXPECT_EQ(accepted.sum("netfilter_accepts"), 6u);
+  EXPECT_EQ(accepted.sum("netfilter_queues"), 6u);
+  const FlowRecords dropped = all.of("UDP", forwarded(Family::ip4, 40000, 4001), "ingress", "cl0");
+  EXPECT_EQ(dropped.sum("netfilter_drops"), 7u);
+  EXPECT_EQ(dropped.sum("netfilter_queues"), 7u);
+  EXPECT_EQ(dropped.last("netfilter_verdict"), "DROP");
 }
 
 // A source address that does not belong there.
@@ -303,7 +371,7 @@ TEST(NetfilterLimits, TheReversePathFilterIsNoFirewall) {
   NetfilterRun run(path.router);
   const Tuple spoofed{"10.99.0.1", 40000, RoutedPath::server_address(Family::ip4), 4000};
   send_udp(path.client, spoofed, 7);
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   const FlowRecords records = run.stop().of("UDP", spoofed, "ingress", "cl0");
   EXPECT_EQ(records.sum("packets"), 7u);
   EXPECT_EQ(records.sum("drops"), 7u);
@@ -353,7 +421,7 @@ TEST(NetfilterLimits, FlowLogsHaveALineForWhatWasRefused) {
   send_udp(path.client, both, 8);
   send_udp(path.client, refused, 3);
   send_udp(path.router, own, 4);
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   run.stop();
   const auto lines = run.flow_logs();
   constexpr std::uint64_t kBytes = 20 + 8 + 10;

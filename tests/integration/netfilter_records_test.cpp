@@ -78,7 +78,7 @@ class NetfilterRecords : public ::testing::TestWithParam<std::tuple<Dialect, Nat
     Fields fields;
     fields.add("verdict", verdict);
     fields.add("hook", hook_name(flow.place));
-    fields.add("priority", flow.what->decider == Decider::second ? 50 : 0);
+    fields.add("priority", flow.what->decider == Decider::second ? second_priority(std::get<0>(GetParam())) : 0);
     fields.add("accepts", refused ? 0 : count.packets);
     fields.add("drops", verdict == "DROP" ? count.packets : 0);
     fields.add("rejects", verdict == "REJECT" ? count.packets : 0);
@@ -90,6 +90,8 @@ class NetfilterRecords : public ::testing::TestWithParam<std::tuple<Dialect, Nat
     fields.add("dropped", refused ? count.packets : 0);  // those that no firewall dropped have tests of their own
     return fields.text();
   }
+  // Nobody waits for an echo's answer, and 6.1 frees even the ICMPv6 requests that it has answered as dropped.
+  static bool own_drops(const Flow& flow) { return flow.what->proto == Proto::icmp && flow.accepted(); }
   static std::string counts_of(const Flow& flow, const FlowRecords& records) {
     Fields fields;
     fields.add("verdict", records.last("netfilter_verdict"));
@@ -105,9 +107,7 @@ class NetfilterRecords : public ::testing::TestWithParam<std::tuple<Dialect, Nat
     fields.add("refused flags", flow.proto != "TCP" || flags == 0 ? json(nullptr) : flags);
     fields.add("packets", records.sum("packets"));
     fields.add("bytes", records.sum("bytes"));
-    // nobody waits for an echo's answer, and the kernel drops it
-    const bool unwanted = flow.reply && flow.what->proto == Proto::icmp;
-    fields.add("dropped", unwanted ? 0 : records.sum("drops"));
+    fields.add("dropped", own_drops(flow) ? 0 : records.sum("drops"));
     return fields.text();
   }
 
@@ -123,7 +123,7 @@ class NetfilterRecords : public ::testing::TestWithParam<std::tuple<Dialect, Nat
     if (!flow.queued()) {
       EXPECT_EQ(records.sum("netfilter_queues"), 0u);
     }
-    if (!flow.queued() && !flow.reply) {
+    if (!flow.queued() && !own_drops(flow)) {
       EXPECT_EQ(records.last("drop_reason"), flow.accepted() ? json(nullptr) : json("NETFILTER_DROP"));
     }
     expect_rule(flow, records);
@@ -133,7 +133,13 @@ class NetfilterRecords : public ::testing::TestWithParam<std::tuple<Dialect, Nat
 
   void expect_rule(const Flow& flow, const FlowRecords& records) const {
     // An answer need not be traced; if it was, the rule is the right one.
-    if (flow.reply && records.values("netfilter_table").empty()) return;
+    const bool none = records.values("netfilter_table").empty();
+    if (flow.reply && none) return;
+    if (none && emulated() && records.values("netfilter_rule_num").empty()) {
+      std::cout << "told too late: the rule of " << flow.what->name << ", " << flow.sent.dst << std::endl;
+      ++late_;
+      return;
+    }
     EXPECT_EQ(rule_of(flow, records), expected_rule(flow));
   }
 
@@ -163,19 +169,21 @@ class NetfilterRecords : public ::testing::TestWithParam<std::tuple<Dialect, Nat
 
   RoutedPath path_;
   CaseRules rules_;
+  mutable std::size_t late_ = 0;  // rules, under emulation
 };
 
 TEST_P(NetfilterRecords, SayOfEveryFlowWhatTheRulesDid) {
   if (!rules_.left_out().empty()) std::cout << "left out: " << rules_.left_out() << std::endl;
   NetfilterRun run(path_.router);
   rules_.send();
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // rules are told of a moment later than packets
+  std::this_thread::sleep_for(told());
   const RunRecords records = run.stop();
   for (const auto& flow : rules_.flows()) {
     SCOPED_TRACE(std::string(flow.what->name) + (flow.reply ? ", the answer" : "") + ": " + flow.proto + " " +
                  flow.sent.src + " > " + flow.sent.dst + ", " + hook_name(flow.place));
     expect_flow(flow, records);
   }
+  EXPECT_LE(late_, rules_.flows().size() / 10);
   if (HasFailure()) std::cout << run.process().log();
 }
 std::string setting(const ::testing::TestParamInfo<std::tuple<Dialect, Nat>>& info) {

@@ -15,7 +15,6 @@ namespace {
 using nlohmann::json;
 using std::chrono::milliseconds;
 
-constexpr auto kTold = milliseconds(700);  // a rule is known this long after its packet
 constexpr std::uint16_t kPort = 3000;
 
 Rule on(std::uint16_t port, Action action, Proto proto = Proto::udp) {
@@ -32,7 +31,7 @@ class NetfilterRules : public ::testing::TestWithParam<Dialect> {
   NetfilterRules() : firewall_(path_.router, GetParam()) {}
   bool iptables() const { return GetParam() == Dialect::iptables; }
   std::string table() const { return iptables() ? "filter" : "fw"; }
-  std::string chain() const { return iptables() ? "FORWARD" : "fwd"; }
+  std::string chain() const { return iptables() ? "FORWARD" : "forwarding"; }
   void load(std::vector<Rule> rules, bool accepts) const {
     firewall_.load(Family::ip4, {table(), {{chain(), std::move(rules), "filter", "forward", 0, accepts}}});
   }
@@ -74,7 +73,7 @@ TEST_P(NetfilterRules, TheClassicExample) {
   NetfilterRun run(path_.router);
   const Tuple https = forwarded(40443, 443);
   talk_tcp(path_.client, https, 15);
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   const FlowRecords records = arrived(run.stop(), https, "TCP");
   const std::uint64_t accepted = firewall_.counts(family, "filter", "FORWARD").rules.at(2).packets;
   // nft counts in `counter`, behind the match; iptables in the rule
@@ -113,7 +112,7 @@ TEST_P(NetfilterRules, DroppedBeforeAndBehindTheFilter) {
   NetfilterRun run(path_.router);
   send_udp(path_.client, forwarded(40000, kPort), 4);
   send_udp(path_.client, forwarded(40000, kPort + 1), 5);
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   const RunRecords all = run.stop();
   const FlowRecords early = arrived(all, forwarded(40000, kPort));
   EXPECT_EQ(early.sum("netfilter_drops"), 4u);
@@ -131,6 +130,35 @@ TEST_P(NetfilterRules, DroppedBeforeAndBehindTheFilter) {
   EXPECT_EQ(rule_of(late), rule_text("mangle", iptables() ? "POSTROUTING" : "late", 3, "DROP"));
   EXPECT_EQ(late.sum("packets"), 5u);
   EXPECT_EQ(leaving.sum("packets"), 0u);
+}
+
+// One packet each, at any moment between two read-outs: nothing comes later that could bring the rule.
+TEST_P(NetfilterRules, ASinglePacketHasItsRule) {
+  if (emulated()) GTEST_SKIP() << "an emulated machine reads some traces after the records that they belong to";
+  constexpr std::uint16_t kFlows = 200;
+  load({on(9, Action::accept), on(kPort, Action::refuse), on(kPort + 1, Action::accept)}, true);
+  const Responder server(path_.server, {}, {kPort + 1});
+  NetfilterRun run(path_.router);
+  std::this_thread::sleep_for(2 * told());
+  for (std::uint16_t i = 0; i < kFlows; ++i) {
+    for (const std::uint16_t port : {kPort, static_cast<std::uint16_t>(kPort + 1)})
+      send_udp(path_.client, forwarded(static_cast<std::uint16_t>(50000 + i), port), 1);
+    std::this_thread::sleep_for(milliseconds(3));
+  }
+  std::this_thread::sleep_for(told());
+  const RunRecords all = run.stop();
+  for (const bool refused : {true, false}) {
+    std::size_t known = 0;
+    std::uint64_t counted = 0;
+    for (std::uint16_t i = 0; i < kFlows; ++i) {
+      const FlowRecords records = arrived(all, forwarded(static_cast<std::uint16_t>(50000 + i),
+                                                         static_cast<std::uint16_t>(refused ? kPort : kPort + 1)));
+      counted += records.sum(refused ? "netfilter_rejects" : "netfilter_accepts");
+      if (rule_of(records) == rule_text(table(), chain(), refused ? 2 : 3, refused ? "REJECT" : "ACCEPT")) ++known;
+    }
+    EXPECT_EQ(known, kFlows) << (refused ? "refused" : "accepted");
+    EXPECT_EQ(counted, kFlows) << (refused ? "refused" : "accepted");
+  }
 }
 
 // What happens to the chain, and the rule that then decides for port 3000; 0: the policy.
@@ -173,13 +201,13 @@ class NetfilterRulesChange : public NetfilterRules {
       send_udp(path_.client, forwarded(port++, kPort), 3);
       std::this_thread::sleep_for(pause);
     }
-    std::this_thread::sleep_for(kTold);
+    std::this_thread::sleep_for(told());
     return run.stop();
   }
 };
 
 TEST_P(NetfilterRulesChange, NumbersAndTextsFollow) {
-  const RunRecords all = change(kTold);
+  const RunRecords all = change(told());
   std::uint16_t port = 41000;
   for (const auto& step : steps()) {
     const FlowRecords records = arrived(all, forwarded(port++, kPort));
@@ -191,14 +219,17 @@ TEST_P(NetfilterRulesChange, NumbersAndTextsFollow) {
   }
 }
 
-// Faster than anybody can list them: the right rule or none.
+// Faster than anybody can list them: the right rule, by a number that it had then or has now, or none.
 TEST_P(NetfilterRulesChange, InAHurryNoRuleIsWrong) {
   const RunRecords all = change(milliseconds(0));
   std::uint16_t port = 41000;
   for (const auto& step : steps()) {
     const FlowRecords records = arrived(all, forwarded(port++, kPort));
     const json number = only(records.values("netfilter_rule_num"));
-    EXPECT_TRUE(number.is_null() || number == step.number) << step.what << ": " << number;
+    EXPECT_TRUE(number.is_null() || (step.number != 0 && number >= 1 && number <= 3)) << step.what << ": " << number;
+    const std::string wanted = iptables() ? "udp dpt:3000" : "udp dport 3000";
+    const json match = match_of(records, wanted);
+    EXPECT_TRUE(match.is_null() || match == wanted) << step.what << ": " << match;
     const json target = only(records.values("netfilter_target"));
     EXPECT_TRUE(target.is_null() || target == step.target) << step.what << ": " << target;
     EXPECT_EQ(records.sum("netfilter_accepts") + records.sum("refused_packets"), 3u) << step.what;
@@ -210,14 +241,14 @@ TEST_P(NetfilterRulesChange, ARuleThatIsGoneIsNobody) {
   load({on(9, Action::accept)}, true);
   NetfilterRun run(path_.router);
   send_udp(path_.client, forwarded(42000, 9), 1);  // so that the rules are known as they are now
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   run.process().signal(SIGSTOP);
   firewall_.insert(Family::ip4, table(), chain(), 1, on(kPort, Action::drop));
   send_udp(path_.client, forwarded(42000, kPort), 3);
   firewall_.remove(Family::ip4, table(), chain(), 1);
   firewall_.insert(Family::ip4, table(), chain(), 1, on(kPort, Action::accept));
   run.process().signal(SIGCONT);
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   const FlowRecords records = arrived(run.stop(), forwarded(42000, kPort));
   EXPECT_EQ(records.sum("netfilter_drops"), 3u);
   EXPECT_EQ(records.last("netfilter_verdict"), "DROP");
@@ -264,7 +295,7 @@ TEST_P(NetfilterRules, AnyCommentLeavesTheOutputWhole) {
   const Responder server(path_.server, {}, ports);
   NetfilterRun run(path_.router, {.flow_logs = true});
   for (const auto port : ports) send_udp(path_.client, forwarded(43000, port), 2);
-  std::this_thread::sleep_for(kTold);
+  std::this_thread::sleep_for(told());
   const RunRecords records = run.stop();          // throws where JSON is not valid
   const std::size_t before = iptables() ? 0 : 1;  // the counter that load() puts in place of the policy's
   for (std::size_t i = 0; i < taken; ++i) {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "netfilter_run.h"
 
+#include <sys/utsname.h>
+
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <sstream>
 #include <stdexcept>
@@ -27,6 +30,23 @@ std::string pipeline(const NetfilterRun::Options& options, const std::filesystem
 
 }  // namespace
 
+bool emulated() {
+  return std::getenv("FFFA_EMULATED") != nullptr;
+}
+
+std::chrono::milliseconds told() {
+  return std::chrono::milliseconds(emulated() ? 5000 : 700);
+}
+
+int kernel_version() {
+  utsname name{};
+  ::uname(&name);
+  int major = 0;
+  int minor = 0;
+  std::sscanf(name.release, "%d.%d", &major, &minor);
+  return major * 100 + minor;
+}
+
 NetfilterRun::NetfilterRun(const Netns& where, const Options& options) {
   std::string folder = (std::filesystem::temp_directory_path() / "fffa-logs-XXXXXX").string();
   if (::mkdtemp(folder.data()) == nullptr) throw std::runtime_error("mkdtemp");
@@ -47,11 +67,6 @@ RunRecords NetfilterRun::stop() {
   if (const int code = process_->wait(); code != 0)
     throw std::runtime_error("fffa ended with " + std::to_string(code) + ":\n" + process_->log());
   return RunRecords(process_->out());
-}
-
-RunRecords NetfilterRun::so_far() const {
-  const std::string out = process_->out();
-  return RunRecords(out.substr(0, out.rfind('\n') + 1));
 }
 
 std::vector<std::string> NetfilterRun::flow_logs() const {

@@ -2,6 +2,7 @@
 // `fffa run` on a router, with netfilter, and the records that it wrote.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -34,8 +35,6 @@ class NetfilterRun {
 
   // Ends it as an operator would and reads what it wrote; throws if it did not end well.
   RunRecords stop();
-  // What it has written so far. A line that is not whole yet is left out.
-  RunRecords so_far() const;
   // Lines of the VPC Flow Logs, headers left out; after stop().
   std::vector<std::string> flow_logs() const;
 
@@ -43,6 +42,14 @@ class NetfilterRun {
   std::filesystem::path folder_;
   std::unique_ptr<FffaProcess> process_;
 };
+
+// A rule is known so long after its packet.
+std::chrono::milliseconds told();
+// Under emulation (FFFA_EMULATED is set) traces are read up to seconds late: a record may be gone by then, its rule
+// null.
+bool emulated();
+// 6.1 is 601.
+int kernel_version();
 
 // The one value, null if there is none, or all of them.
 nlohmann::json only(const std::set<nlohmann::json>& values);

@@ -31,6 +31,13 @@ FFFA_RACY int fffa_may_skip(const struct fffa_flow *f, const struct fffa_verdict
 
 FFFA_RACY int fffa_is_unused(const struct fffa_flow *f) { return !f->key.family; }
 
+/* An entry that was made for a verdict may be found before its verdict: it stays for one read-out more. */
+FFFA_RACY int fffa_awaits_verdict(const struct fffa_flow *f, struct fffa_verdicts *verdicts)
+{
+	if (!verdicts || f->half[0].last_ns || f->half[1].last_ns || fffa_has_verdicts(verdicts)) return 0;
+	return !verdicts->side[0].looked++;
+}
+
 /* All but what was measured. */
 FFFA_INLINE void fffa_begin_record(const struct fffa_flow *f, __u32 index, struct fffa_drain_record *record)
 {
@@ -54,14 +61,22 @@ FFFA_INLINE void fffa_take_slot(struct fffa_slot *slot, struct fffa_slot *into)
 	__builtin_memset(slot, 0, sizeof *slot);
 }
 
-/* Reads out one entry. `tunnel` and `verdicts` are its side entries or null; `record` must have room for a record even where none is
- * made. Returns enum fffa_drained. */
+/* Verdicts on packets that were not counted (yet) are of now: the direction's last packet may be long past, and told.
+ */
+FFFA_INLINE void fffa_time_verdicts(struct fffa_drain_record *record, const int direction, __u64 now)
+{
+	if (!record->slot[direction].packets && fffa_has_counts(&record->verdicts.side[direction]))
+		record->last_ns[direction] = now;
+}
+
+/* Reads out one entry. `tunnel` and `verdicts` are its side entries or null; `record` must have room for a record even
+ * where none is made. Returns enum fffa_drained. */
 FFFA_INLINE int fffa_drain_flow(struct fffa_table *t, __u32 index, struct fffa_flow *f, struct fffa_tunnel *tunnel,
 				struct fffa_verdicts *verdicts, const struct fffa_drain_request *request, __u64 now,
 				struct fffa_drain_record *record)
 {
 	if (fffa_is_unused(f)) return 0;
-	if (fffa_may_skip(f, verdicts, request, now)) return FFFA_DRAINED_IN_USE;
+	if (fffa_may_skip(f, verdicts, request, now) || fffa_awaits_verdict(f, verdicts)) return FFFA_DRAINED_IN_USE;
 	if (!fffa_lock(&f->lock)) return FFFA_DRAINED_BUSY | FFFA_DRAINED_IN_USE;
 	const int judged = fffa_has_verdicts(verdicts), active = fffa_is_active(f) || judged;
 	const int over = fffa_is_over(f, request, now, active);
@@ -79,10 +94,9 @@ FFFA_INLINE int fffa_drain_flow(struct fffa_table *t, __u32 index, struct fffa_f
 	}
 	if (judged) {
 		record->flags |= FFFA_RECORD_VERDICTS;
-		fffa_take_verdicts(verdicts, &record->verdicts);
-		/* of a direction without packets, as good as any */
-		if (!record->last_ns[0]) record->last_ns[0] = now;
-		if (!record->last_ns[1]) record->last_ns[1] = now;
+		fffa_take_verdicts(verdicts, &record->verdicts, now);
+		fffa_time_verdicts(record, 0, now);
+		fffa_time_verdicts(record, 1, now);
 	}
 	if (over) {
 		f->key.family = 0;

@@ -63,9 +63,9 @@ FFFA_AT(fffa_reason_counters, side, 0);
 
 /* Verdicts that belong to no flow, in packets. */
 enum fffa_unattributed {
-	FFFA_NOT_PARSED = 0,   /* no flow can be named */
-	FFFA_NO_ROOM = 1,      /* the flow has no place in the table */
-	FFFA_NOTE_LOST = 2,    /* the packet was forgotten on its way: too many were */
+	FFFA_NOT_PARSED = 0, /* no flow can be named */
+	FFFA_NO_ROOM = 1,    /* the flow has no place in the table */
+	FFFA_NOTE_LOST = 2,  /* the packet was forgotten on its way: too many were */
 	FFFA_UNATTRIBUTED = 3,
 };
 
@@ -83,6 +83,10 @@ FFFA_AT(fffa_hook_counters, rejects, 16);
 FFFA_AT(fffa_hook_counters, queues, 24);
 #define FFFA_HOOKS 6
 
+/* Whether packets are noted at every hook. While that begins those that are under way may lack their note: nothing is
+ * told by notes yet. */
+enum fffa_noting { FFFA_NO_NOTES = 0, FFFA_NOTES_BEGIN = 1, FFFA_NOTES_TAKEN = 2 };
+
 /* CPUs that are told apart where one must know what it was doing; more of them share. */
 #define FFFA_CPUS 1024
 
@@ -91,10 +95,16 @@ FFFA_AT(fffa_hook_counters, queues, 24);
 struct fffa_sent_answer {
 	__u64 time_ns; /* 0: it was matched to the packet that it answers */
 	union fffa_addr to;
+	__u16 from_port; /* of a reset; an ICMP error has none */
+	__u16 to_port;   /* likewise: 0 */
+	__u32 reserved;
 };
-FFFA_SIZE(fffa_sent_answer, 24);
+FFFA_SIZE(fffa_sent_answer, 32);
 FFFA_AT(fffa_sent_answer, time_ns, 0);
 FFFA_AT(fffa_sent_answer, to, 8);
+FFFA_AT(fffa_sent_answer, from_port, 24);
+FFFA_AT(fffa_sent_answer, to_port, 26);
+FFFA_AT(fffa_sent_answer, reserved, 28);
 
 /* Interfaces that have counters of their own; packets of any further one count together, behind the last place. */
 #define FFFA_INTERFACES 256
@@ -110,7 +120,7 @@ FFFA_SIZE(fffa_monitored, 16);
 FFFA_AT(fffa_monitored, ifindex, 0);
 FFFA_AT(fffa_monitored, as_ifindex, 4);
 FFFA_AT(fffa_monitored, directions, 8);
-#define FFFA_MONITORED_TRIES 4
+#define FFFA_MONITORED_TRIES 16
 
 /* The most entries of the table that one run of the read-out program looks at. */
 #define FFFA_DRAIN_CHUNK 4096
@@ -153,13 +163,13 @@ FFFA_AT(fffa_drain_result, busy, 8);
 FFFA_AT(fffa_drain_result, in_use, 12);
 
 enum fffa_record_flags {
-	FFFA_RECORD_ENDED = 1,   /* FIN from both sides, or RST */
-	FFFA_RECORD_DELETED = 2, /* the table has forgotten the connection; another packet of it makes a new entry */
+	FFFA_RECORD_ENDED = 1,    /* FIN from both sides, or RST */
+	FFFA_RECORD_DELETED = 2,  /* the table has forgotten the connection; another packet of it makes a new entry */
 	FFFA_RECORD_VERDICTS = 4, /* `verdicts` holds something */
 };
 
 /* One connection with something to report. A direction whose slot has no packets may still have round trips, of packets
- * that an earlier read-out reported; without those it has nothing. */
+ * that an earlier read-out reported, or verdicts (its last_ns is the read-out's then); without those it has nothing. */
 struct fffa_drain_record {
 	struct fffa_flow_key key;
 	__u64 last_ns[2]; /* by enum fffa_direction, like the arrays below */
@@ -170,7 +180,7 @@ struct fffa_drain_record {
 	__u8 flags;           /* enum fffa_record_flags */
 	__u8 reserved;
 	struct fffa_slot slot[2];
-	struct fffa_tunnel tunnel; /* only where key.encap is not 0; else old bytes */
+	struct fffa_tunnel tunnel;     /* only where key.encap is not 0; else old bytes */
 	struct fffa_verdicts verdicts; /* only with FFFA_RECORD_VERDICTS; else old bytes */
 };
 #define FFFA_NO_SCALE 0xff

@@ -5,10 +5,11 @@
 
 #include "side.h"
 
+/* Bytes alone are those of a packet that the last read-out took: see fffa_take_verdicts. */
 FFFA_INLINE int fffa_has_counts(const struct fffa_verdict_side *v)
 {
 	return (FFFA_READ_ONCE(v->accepts) | FFFA_READ_ONCE(v->drops) | FFFA_READ_ONCE(v->rejects) |
-		FFFA_READ_ONCE(v->queues) | FFFA_READ_ONCE(v->freed)) != 0;
+		FFFA_READ_ONCE(v->queues) | FFFA_READ_ONCE(v->freed) | FFFA_READ_ONCE(v->refused_bytes)) != 0;
 }
 
 /* `verdicts` may be null. */
@@ -35,8 +36,8 @@ struct fffa_refusal {
 	__u32 packets;
 	__u32 bytes;
 	__u32 hook;
-	__u32 reason; /* enum skb_drop_reason */
-	__u32 queued; /* packets that a hook had queued before */
+	__u32 reason;  /* enum skb_drop_reason */
+	__u32 queued;  /* packets that a hook had queued before */
 	__u32 came_in; /* as fffa_verdict_side.came_in */
 	__u16 flags;
 	__u8 answered; /* this host sent a reset or an ICMP error while it held the packet */
@@ -66,7 +67,16 @@ FFFA_INLINE void fffa_count_freed(struct fffa_verdict_side *v, __u32 packets, __
 	__sync_fetch_and_add(&v->freed, packets);
 }
 
-FFFA_INLINE void fffa_take_verdict_side(struct fffa_verdict_side *v, struct fffa_verdict_side *into)
+/* A refusal that is under way may leave its times to one read-out and its counts to the next; and of two, the later one
+ * may write its times first. */
+FFFA_INLINE void fffa_complete_times(struct fffa_verdict_side *taken, __u64 now)
+{
+	if (!taken->refused_last_ns) taken->refused_last_ns = now;
+	if (!taken->refused_first_ns || taken->refused_first_ns > taken->refused_last_ns)
+		taken->refused_first_ns = taken->refused_last_ns;
+}
+
+FFFA_INLINE void fffa_take_verdict_side(struct fffa_verdict_side *v, struct fffa_verdict_side *into, __u64 now)
 {
 	into->accepts = __sync_lock_test_and_set(&v->accepts, 0);
 	into->drops = __sync_lock_test_and_set(&v->drops, 0);
@@ -82,17 +92,27 @@ FFFA_INLINE void fffa_take_verdict_side(struct fffa_verdict_side *v, struct fffa
 	into->last = FFFA_READ_ONCE(v->last);
 	into->answers = v->answers;
 	into->came_in = v->came_in;
-	into->reserved = 0;
+	into->looked = 0;
+	v->looked = 0;
+	if (into->drops | into->rejects | into->refused_bytes) fffa_complete_times(into, now);
+}
+
+/* One that is being written meanwhile is none: the next record has it. */
+FFFA_INLINE void fffa_take_translation(const struct fffa_translation *t, struct fffa_translation *into)
+{
+	const __u32 state = FFFA_READ_ONCE(t->state);
+	*into = *t;
+	if (state != FFFA_TRANSLATED || FFFA_READ_ONCE(t->state) != FFFA_TRANSLATED) into->state = FFFA_NOT_TRANSLATED;
 }
 
 /* Moves what was counted into the record. A packet that is being counted meanwhile may be in one of its fields already
  * and in another only the next time: their sums are right. */
-FFFA_INLINE void fffa_take_verdicts(struct fffa_verdicts *verdicts, struct fffa_verdicts *into)
+FFFA_INLINE void fffa_take_verdicts(struct fffa_verdicts *verdicts, struct fffa_verdicts *into, __u64 now)
 {
-	fffa_take_verdict_side(&verdicts->side[0], &into->side[0]);
-	fffa_take_verdict_side(&verdicts->side[1], &into->side[1]);
-	into->translation[0] = verdicts->translation[0];
-	into->translation[1] = verdicts->translation[1];
+	fffa_take_verdict_side(&verdicts->side[0], &into->side[0], now);
+	fffa_take_verdict_side(&verdicts->side[1], &into->side[1], now);
+	fffa_take_translation(&verdicts->translation[0], &into->translation[0]);
+	fffa_take_translation(&verdicts->translation[1], &into->translation[1]);
 }
 
 #endif

@@ -6,6 +6,8 @@
 #include <array>
 #include <cstring>
 
+#include "fffa_bpf/verdict.h"
+
 namespace fffa::engine {
 namespace {
 
@@ -140,7 +142,7 @@ static_assert(static_cast<int>(NetfilterHook::post_routing) == FFFA_POST_ROUTING
 
 bool judged(const fffa_drain_record& entry, unsigned side) {
   const fffa_verdict_side& v = entry.verdicts.side[side];
-  return (entry.flags & FFFA_RECORD_VERDICTS) != 0 && (v.accepts | v.drops | v.rejects | v.queues | v.freed) != 0;
+  return (entry.flags & FFFA_RECORD_VERDICTS) != 0 && fffa_has_counts(&v) != 0;
 }
 
 void fill_translation(const fffa_translation& other, FlowRecord& record) {
@@ -163,7 +165,7 @@ void fill_verdicts(const fffa_verdict_side& v, TimeNs offset, FlowRecord& record
     record.netfilter_rejects = v.rejects;
     record.netfilter_queues = v.queues;
   }
-  if ((v.drops | v.rejects) != 0) {
+  if ((v.drops | v.rejects | v.refused_bytes) != 0) {
     record.set(Has::refused);
     record.refused_packets = std::uint64_t{v.drops} + v.rejects;
     record.refused_bytes = v.refused_bytes;
@@ -248,7 +250,8 @@ std::string_view reason_name(std::size_t reason) noexcept {
 void append_records(const fffa_drain_record& entry, const Origin& origin, TimeNs offset, std::vector<FlowRecord>& out) {
   for (unsigned side = 0; side < 2; ++side) {
     const fffa_slot& slot = entry.slot[side];
-    if (slot.packets != 0 || slot.rtt_samples != 0 || judged(entry, side)) fill(entry, side, origin, offset, out.emplace_back());
+    if (slot.packets != 0 || slot.rtt_samples != 0 || judged(entry, side))
+      fill(entry, side, origin, offset, out.emplace_back());
   }
 }
 

@@ -186,5 +186,125 @@ TEST_F(AppendRecords, TunnelFields) {
   EXPECT_FALSE(record.has(Has::gwlb_endpoint));
 }
 
+class Verdicts : public AppendRecords {
+ protected:
+  Verdicts() { entry_.flags = FFFA_RECORD_VERDICTS; }
+  fffa_verdict_side& side(int direction) { return entry_.verdicts.side[direction]; }
+  void refuse(int direction) {
+    auto& v = side(direction);
+    v.drops = 3;
+    v.rejects = 2;
+    v.refused_bytes = 300;
+    v.refused_first_ns = 20;
+    v.refused_last_ns = 30;
+    v.refused_flags = 0x12 | FFFA_SLOT_SYN_ACK;
+    v.last = FFFA_DROP | FFFA_FORWARD << 8;
+  }
+};
+
+TEST_F(Verdicts, AcceptsOfADirectionAreInItsRecordAlone) {
+  count(FFFA_INGRESS, 4, 5, 9);
+  count(FFFA_EGRESS, 1, 6, 8);
+  side(FFFA_INGRESS).accepts = 4;
+  side(FFFA_INGRESS).queues = 1;
+  side(FFFA_INGRESS).last = FFFA_ACCEPT | FFFA_LOCAL_IN << 8;
+  const auto both = records();
+  ASSERT_EQ(both.size(), 2u);
+  EXPECT_TRUE(both[0].has(Has::netfilter));
+  EXPECT_EQ(both[0].netfilter_verdict, Verdict::accept);
+  EXPECT_EQ(both[0].netfilter_hook, NetfilterHook::local_in);
+  EXPECT_EQ(both[0].netfilter_accepts, 4u);
+  EXPECT_EQ(both[0].netfilter_queues, 1u);
+  EXPECT_EQ(both[0].netfilter_drops + both[0].netfilter_rejects, 0u);
+  EXPECT_FALSE(both[0].has(Has::refused));
+  EXPECT_FALSE(both[0].has(Has::drops));
+  EXPECT_FALSE(both[0].has(Has::nat));
+  EXPECT_FALSE(both[1].has(Has::netfilter));
+}
+
+TEST_F(Verdicts, OldBytesAreNoVerdicts) {
+  refuse(FFFA_EGRESS);
+  entry_.verdicts.translation[FFFA_INGRESS].state = FFFA_TRANSLATED;
+  count(FFFA_INGRESS, 4, 5, 9);
+  entry_.flags = 0;
+  ASSERT_EQ(records().size(), 1u);
+  EXPECT_EQ(records()[0].present, static_cast<std::uint32_t>(Has::tcp));
+}
+
+TEST_F(Verdicts, WhatWasRefusedStandsBesideTheFlowsPackets) {
+  refuse(FFFA_INGRESS);
+  count(FFFA_INGRESS, 9, 5, 40);
+  const auto record = records().at(0);
+  EXPECT_EQ(record.packets, 9u);
+  EXPECT_EQ(record.first_seen, 1005);
+  EXPECT_EQ(record.last_seen, 1040);
+  EXPECT_EQ(record.netfilter_verdict, Verdict::drop);
+  EXPECT_EQ(record.netfilter_hook, NetfilterHook::forward);
+  EXPECT_EQ(record.netfilter_drops, 3u);
+  EXPECT_EQ(record.netfilter_rejects, 2u);
+  ASSERT_TRUE(record.has(Has::refused));
+  EXPECT_EQ(record.refused_packets, 5u);
+  EXPECT_EQ(record.refused_bytes, 300u);
+  EXPECT_EQ(record.refused_first_seen, 1020);
+  EXPECT_EQ(record.refused_last_seen, 1030);
+  EXPECT_EQ(record.refused_vpc_tcp_flags, 0x12);
+}
+
+TEST_F(Verdicts, OfPacketsThatNeverLeftMakeARecordOfTheirTime) {
+  refuse(FFFA_EGRESS);
+  entry_.last_ns[FFFA_EGRESS] = 77;
+  const auto all = records();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].direction, Direction::egress);
+  EXPECT_EQ(all[0].packets, 0u);
+  EXPECT_EQ(all[0].first_seen, 1020);
+  EXPECT_EQ(all[0].last_seen, 1030);
+}
+
+TEST_F(Verdicts, BytesThatTheLastRecordLackedAreNotLost) {
+  side(FFFA_EGRESS).refused_bytes = 60;
+  side(FFFA_EGRESS).refused_first_ns = side(FFFA_EGRESS).refused_last_ns = 30;
+  const auto all = records();
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_FALSE(all[0].has(Has::netfilter));
+  ASSERT_TRUE(all[0].has(Has::refused));
+  EXPECT_EQ(all[0].refused_packets, 0u);
+  EXPECT_EQ(all[0].refused_bytes, 60u);
+}
+
+TEST_F(Verdicts, DropsForOtherReasonsAreNoRefusals) {
+  side(FFFA_INGRESS).freed = 2;
+  side(FFFA_INGRESS).last = FFFA_ACCEPT | FFFA_LOCAL_IN << 8;  // of an earlier read-out
+  entry_.last_ns[FFFA_INGRESS] = 77;
+  const auto record = records().at(0);
+  EXPECT_TRUE(record.has(Has::drops));
+  EXPECT_EQ(record.drops, 2u);
+  EXPECT_FALSE(record.has(Has::netfilter));
+  EXPECT_FALSE(record.has(Has::refused));
+  EXPECT_EQ(record.netfilter_verdict, Verdict::none);
+  EXPECT_EQ(record.last_seen, 1077);
+}
+
+TEST_F(Verdicts, TheOtherTupleOfATranslatedFlow) {
+  count(FFFA_EGRESS, 1, 5, 5);
+  side(FFFA_EGRESS).accepts = 1;
+  auto& other = entry_.verdicts.translation[FFFA_EGRESS];
+  const std::uint8_t inside[] = {10, 9, 0, 1};
+  std::memcpy(other.src.bytes, inside, 4);
+  other.src_port = 1234;
+  other.dst_port = 443;
+  other.state = FFFA_TRANSLATION_HELD;  // being written
+  EXPECT_FALSE(records()[0].has(Has::nat));
+  other.state = FFFA_TRANSLATED;
+  const auto record = records()[0];
+  ASSERT_TRUE(record.has(Has::nat));
+  EXPECT_EQ(record.nat.src[0], 10);
+  EXPECT_EQ(record.nat.src[1], 9);
+  EXPECT_EQ(record.nat.src_port, 1234);
+  EXPECT_EQ(record.nat.dst_port, 443);
+  EXPECT_EQ(record.nat.protocol, IPPROTO_TCP);
+  EXPECT_EQ(record.nat.family, 4);
+}
+
 }  // namespace
 }  // namespace fffa::engine

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "clsact.h"
+#include "newer.h"
 #include "privileges.h"
 
 namespace fffa::ebpf {
@@ -44,6 +45,16 @@ int create_tcx_link(int program, std::uint32_t ifindex, Direction direction) {
   attributes.attach_type = direction == Direction::ingress ? kTcxIngress : kTcxEgress;
   attributes.flags = kBefore;  // a program before ours that ends the chain would hide packets from us
   return bpf_system_call(BPF_LINK_CREATE, &attributes, sizeof attributes);
+}
+
+// Loads a program that only returns `value`: 0, or the kernel's error.
+int try_load(bpf_prog_type type, std::int32_t value, const bpf_prog_load_opts& options) {
+  std::array<bpf_insn, 2> program{};
+  program[0].code = BPF_ALU64 | BPF_MOV | BPF_K;
+  program[0].imm = value;
+  program[1].code = BPF_JMP | BPF_EXIT;
+  const Fd loaded(bpf_prog_load(type, "fffa_probe", "GPL", program.data(), program.size(), &options));
+  return loaded ? 0 : errno;
 }
 
 std::string quoted_program(std::uint32_t id, std::string_view mode) {
@@ -148,6 +159,31 @@ std::optional<bool> has_tcx() noexcept {
   if (bpf_system_call(BPF_PROG_QUERY, &attributes, sizeof attributes) == 0 || errno == ENODEV) return true;
   if (errno == EPERM) return std::nullopt;
   return false;
+}
+
+std::optional<bool> has_netfilter_links() noexcept {
+  bpf_prog_load_opts options{};
+  options.sz = sizeof options;
+  options.expected_attach_type = newer<bpf_attach_type>(kNetfilterAttach);
+  const int error = try_load(newer<bpf_prog_type>(kNetfilterProgram), 1, options);
+  if (error == EPERM) return std::nullopt;
+  return error == 0;
+}
+
+int probe_tracing(const char* function, bpf_attach_type how) noexcept {
+  const int id = libbpf_find_vmlinux_btf_id(function, how);
+  if (id < 0) return -id;
+  bpf_prog_load_opts options{};
+  options.sz = sizeof options;
+  options.expected_attach_type = how;
+  options.attach_btf_id = static_cast<std::uint32_t>(id);
+  return try_load(BPF_PROG_TYPE_TRACING, 0, options);
+}
+
+Result<Fd> attach_tracing(int program, std::string_view what) {
+  Fd link(bpf_raw_tracepoint_open(nullptr, program));
+  if (!link) return kernel_error("attach to " + std::string(what));
+  return link;
 }
 
 }  // namespace fffa::ebpf

@@ -2,6 +2,8 @@
 // Attaching kernel programs to the hooks of an interface, and knowing whether they still are.
 #pragma once
 
+#include <linux/bpf.h>
+
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -17,9 +19,9 @@ namespace fffa::ebpf {
 enum class Hook : std::uint8_t { xdp_native, xdp_generic, tcx, clsact };
 std::string_view hook_name(Hook hook) noexcept;  // "xdp-native", ... "tcx", "clsact"
 
-// The programs that count packets, and those that see what netfilter makes of them: at both ends of each hook, and where
-// packets are freed (`freed_for`: as kernel 6.11 and newer tell of it); then those that stand in for the ends of hooks
-// before kernel 6.4.
+// The programs that count packets, and those that see what netfilter makes of them: at both ends of each hook, and
+// where packets are freed (`freed_for`: as kernel 6.11 and newer tell of it); then those that stand in for them before
+// kernel 6.4 (`traced_back`: where packets come back from a queue).
 enum class Program : std::uint8_t {
   xdp_ingress,
   tc_ingress,
@@ -28,6 +30,10 @@ enum class Program : std::uint8_t {
   hook_end,
   freed,
   freed_for,
+  traced_begin,
+  traced_end,
+  traced_back,
+  traced_freed,
   count
 };
 
@@ -77,5 +83,11 @@ Result<Attachment> attach_tc(int program, const Target& target, Direction direct
 std::string describe_xdp(std::uint32_t ifindex);
 // Whether the running kernel has TCX links (6.6). Without CAP_NET_ADMIN it does not say: nullopt.
 std::optional<bool> has_tcx() noexcept;
+// Whether it has netfilter programs (6.4), and links for them. Without CAP_BPF and CAP_NET_ADMIN it does not say.
+std::optional<bool> has_netfilter_links() noexcept;
+// Whether a program may trace a function of the kernel's, or with BPF_TRACE_RAW_TP a tracepoint: 0, or why not (EPERM).
+int probe_tracing(const char* function, bpf_attach_type how) noexcept;
+// Attaches a program that traces.
+Result<Fd> attach_tracing(int program, std::string_view what);
 
 }  // namespace fffa::ebpf

@@ -61,7 +61,8 @@ FFFA_CONFIG(Config,
              "they come and go"),
             (hooks, "what is watched"), (ingress, "how received packets are seen"),
             (egress, "how sent packets are seen"),
-            (table_size, "connections that the kernel table holds; 560 bytes each, 144 more where tunnels are opened, 224 more "
+            (table_size,
+             "connections that the kernel table holds; 560 bytes each, 144 more where tunnels are opened, 224 more "
              "with netfilter",
              fffa::range(64, 16777216)),
             (table_timeout, "forget a connection that was reported and stayed silent this long",

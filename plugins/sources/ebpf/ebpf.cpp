@@ -68,8 +68,9 @@ void Ebpf::start_netfilter() {
   auto done = netfilter_->start();
   if (done) return;
   netfilter_.reset();
-  context_.log().warning(done.error().message + ": flows are captured without netfilter's verdicts (`fffa doctor` "
-                                                "tells more; leave `netfilter` out of `hooks` to be spared this line)");
+  context_.log().warning(done.error().message +
+                         ": flows are captured without netfilter's verdicts (`fffa doctor` "
+                         "tells more; leave `netfilter` out of `hooks` to be spared this line)");
 }
 
 Result<void> Ebpf::start() {
@@ -176,8 +177,8 @@ void Ebpf::pass_ended() {
 
 // Also of a run that is abandoned, before or meanwhile: what was seen is accounted for.
 Result<void> Ebpf::final_pass(Output& output) {
+  if (netfilter_) netfilter_->detach();  // first: what is judged was counted
   ports_.detach();
-  if (netfilter_) netfilter_->detach();
   wait_for_running_programs();
   readout_->begin();
   while (readout_->active()) {

@@ -14,6 +14,7 @@
 #include <string>
 
 #include "flow.skel.h"
+#include "newer.h"
 #include "privileges.h"
 
 namespace fffa::ebpf {
@@ -40,21 +41,8 @@ struct CloseObject {
 
 // By Program.
 constexpr std::array<const char*, static_cast<std::size_t>(Program::count)> kPrograms = {
-    "fffa_xdp_ingress", "fffa_tc_ingress", "fffa_tc_egress", "fffa_hook_begin", "fffa_hook_end", "fffa_freed",
-    "fffa_freed_for"};
-
-// Of kernel 6.4's <linux/bpf.h>.
-constexpr std::uint32_t kNetfilterProgram = 32;
-constexpr std::uint32_t kNetfilterAttach = 45;
-
-// A number that the headers we build with may be too old for.
-template <typename Enum>
-Enum newer(std::uint32_t number) {
-  static_assert(sizeof(Enum) == sizeof number);
-  Enum value;
-  std::memcpy(&value, &number, sizeof value);
-  return value;
-}
+    "fffa_xdp_ingress", "fffa_tc_ingress",   "fffa_tc_egress",  "fffa_hook_begin",  "fffa_hook_end",    "fffa_freed",
+    "fffa_freed_for",   "fffa_traced_begin", "fffa_traced_end", "fffa_traced_back", "fffa_traced_freed"};
 
 // The network namespace that this process is in.
 std::uint32_t own_netns() {
@@ -294,25 +282,32 @@ std::array<fffa_reason_counters, FFFA_REASONS> KernelTable::take_reason_deltas()
   return deltas;
 }
 
-void KernelTable::set_monitored(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& interfaces) noexcept {
+std::size_t KernelTable::set_monitored(
+    const std::vector<std::pair<std::uint32_t, std::uint32_t>>& interfaces) noexcept {
   std::array<fffa_monitored, FFFA_INTERFACES> places{};
+  std::size_t left_out = 0;
   for (const auto& [ifindex, directions] : interfaces) {
-    for (std::uint32_t i = 0; i < FFFA_MONITORED_TRIES; ++i) {
-      auto& place = places[(ifindex + i) % FFFA_INTERFACES];
-      if (place.ifindex != 0) continue;
-      place = {ifindex, ifindex, directions, 0};
-      break;
-    }
+    std::uint32_t i = 0;
+    while (i < FFFA_MONITORED_TRIES && places[(ifindex + i) % FFFA_INTERFACES].ifindex != 0) ++i;
+    if (i < FFFA_MONITORED_TRIES)
+      places[(ifindex + i) % FFFA_INTERFACES] = {ifindex, ifindex, directions, 0};
+    else
+      ++left_out;
   }
   std::copy(places.begin(), places.end(), skeleton_->bss->monitored);
+  return left_out;
 }
 
 void KernelTable::count_hooks() noexcept {
   skeleton_->bss->count_hooks = 1;
 }
 
+void KernelTable::begin_notes() noexcept {
+  skeleton_->bss->take_notes = FFFA_NOTES_BEGIN;
+}
+
 void KernelTable::take_notes() noexcept {
-  skeleton_->bss->take_notes = 1;
+  skeleton_->bss->take_notes = FFFA_NOTES_TAKEN;
 }
 
 std::array<std::uint64_t, FFFA_UNATTRIBUTED> KernelTable::take_unattributed() {

@@ -75,13 +75,15 @@ class KernelTable {
   std::array<fffa_reason_counters, FFFA_REASONS> take_reason_deltas();
 
   // The interfaces of whose flows netfilter's verdicts are counted, with their directions (1 << enum fffa_direction);
-  // FFFA_INTERFACES at most.
-  void set_monitored(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& interfaces) noexcept;
+  // FFFA_INTERFACES at most. Returns how many found no place.
+  std::size_t set_monitored(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& interfaces) noexcept;
   // Counts verdicts of each hook, too.
   void count_hooks() noexcept;
-  // Packets are noted from hook to hook from now on.
+  // Packets are going to be noted from hook to hook; when all that are under way have been, take_notes().
+  void begin_notes() noexcept;
   void take_notes() noexcept;
-  // Verdicts since the last call that belong to no flow, by enum fffa_unattributed; and of each hook, by enum fffa_hook.
+  // Verdicts since the last call that belong to no flow, by enum fffa_unattributed; and of each hook, by enum
+  // fffa_hook.
   std::array<std::uint64_t, FFFA_UNATTRIBUTED> take_unattributed();
   std::array<fffa_hook_counters, FFFA_HOOKS> take_hook_deltas();
 

@@ -6,22 +6,26 @@
 #include <linux/bpf.h>
 #include <linux/membarrier.h>
 #include <linux/netfilter.h>
+#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <climits>
+#include <fstream>
 #include <memory>
 #include <string_view>
 
+#include "newer.h"
 #include "privileges.h"
+#include "rule_fields.h"
 
 namespace fffa::ebpf {
 namespace {
 
 // Of kernel 6.4's <linux/bpf.h>; the headers we build with may be older.
-constexpr std::uint32_t kAttachNetfilter = 45;
 struct NetfilterLinkAttributes {
   std::uint32_t program;
   std::uint32_t target;
@@ -34,16 +38,19 @@ struct NetfilterLinkAttributes {
 };
 
 constexpr std::array<std::uint32_t, 5> kHooks = {NF_INET_PRE_ROUTING, NF_INET_LOCAL_IN, NF_INET_FORWARD,
-                                                NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING};
+                                                 NF_INET_LOCAL_OUT, NF_INET_POST_ROUTING};
 constexpr std::array<std::uint32_t, 2> kLastHooks = {NF_INET_LOCAL_IN, NF_INET_POST_ROUTING};
 constexpr std::array<std::uint32_t, 3> kOtherHooks = {NF_INET_PRE_ROUTING, NF_INET_FORWARD, NF_INET_LOCAL_OUT};
+
+constexpr std::chrono::milliseconds kSettle{40};  // a trace is complete, and its rule known, in less
+constexpr std::chrono::seconds kReadersPause{5};  // nobody tells when somebody begins to read a queue
 
 constexpr int kPriorities = 64;  // tried, from the outermost inwards: each may be somebody else's
 
 int create_link(int program, std::uint32_t family, std::uint32_t hook, std::int32_t priority) {
   NetfilterLinkAttributes attributes{};
   attributes.program = static_cast<std::uint32_t>(program);
-  attributes.attach_type = kAttachNetfilter;
+  attributes.attach_type = kNetfilterAttach;
   attributes.family = family;
   attributes.hook = hook;
   attributes.priority = priority;
@@ -68,10 +75,6 @@ Result<Fd> attach_at(int program, std::uint32_t family, std::uint32_t hook, bool
 // Packets that are between two hooks now were not noted at the first.
 void wait_for_packets_under_way() {
   ::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-}
-
-bool refuses(Verdict verdict) {
-  return verdict == Verdict::drop || verdict == Verdict::reject;
 }
 
 struct FreeBtf {
@@ -111,31 +114,73 @@ Result<void> Netfilter::attach_hooks(Program program, std::span<const std::uint3
 }
 
 Result<void> Netfilter::attach_freed() {
-  auto program = table_.program(Program::freed_for);
-  if (!program) program = table_.program(Program::freed);
-  if (!program) return program.error();
-  Fd link(bpf_raw_tracepoint_open(nullptr, *program));
-  if (!link) return kernel_error("attach to the tracepoint kfree_skb");
-  links_.push_back(std::move(link));
+  const bool loads = static_cast<bool>(table_.program(Program::freed_for));
+  return trace(loads ? Program::freed_for : Program::freed, "the tracepoint kfree_skb");
+}
+
+Result<void> Netfilter::trace(Program program, std::string_view what) {
+  auto loaded = table_.program(program);
+  if (!loaded) return loaded.error();
+  auto link = attach_tracing(*loaded, what);
+  if (!link) return link.error();
+  links_.push_back(std::move(*link));
   return {};
 }
 
 // Where a packet is accepted, and where it is freed: that is all that most machines need, and costs least.
-Result<void> Netfilter::start() {
+Result<void> Netfilter::attach_links() {
   auto attached = attach_hooks(Program::hook_end, kLastHooks);
   if (attached) attached = attach_freed();
   if (attached && config_.detail == Detail::all) attached = take_notes();
+  return attached;
+}
+
+// Before kernel 6.4. Packets are noted there always, hence followed through queues as well.
+Result<void> Netfilter::attach_traced() {
+  noting_ = true;
+  if (config_.detail == Detail::all) table_.count_hooks();
+  auto attached = trace(Program::traced_begin, "nf_hook_slow");
+  if (attached) attached = trace(Program::traced_freed, "the tracepoint kfree_skb");
+  if (attached) {
+    wait_for_packets_under_way();
+    attached = trace(Program::traced_end, "nf_hook_slow");
+  }
+  if (attached) attached = trace(Program::traced_back, "nf_reinject");
+  if (!attached) {
+    Error refused = attached.error();
+    refused.message += " (before kernel 6.4 netfilter is watched by tracing programs, which lockdown may forbid)";
+    return refused;
+  }
+  hold_hooks();
+  return {};
+}
+
+void Netfilter::hold_hooks() {
+  auto held = HookTable::make();
+  if (held) {
+    held_hooks_ = std::move(*held);
+    return;
+  }
+  context_.log().warning(held.error().message +
+                         ": accepted packets are counted only where somebody else has chains at " +
+                         "input and postrouting");
+}
+
+Result<void> Netfilter::start() {
+  auto attached = has_netfilter_links() == false ? attach_traced() : attach_links();
   if (!attached) {
     detach();
     return attached;
   }
   if (config_.rules != Rules::off) start_rules();
+  follow_queues();
   return {};
 }
 
 void Netfilter::start_rules() {
   RuleTracerOptions options;
-  options.mode = config_.rules == Rules::sampled ? RuleTracerOptions::Mode::sampled : RuleTracerOptions::Mode::first_packet;
+  options.mode =
+      config_.rules == Rules::sampled ? RuleTracerOptions::Mode::sampled : RuleTracerOptions::Mode::first_packet;
   options.rate = config_.rate;
   auto tracer = RuleTracer::start(options, context_.log());
   if (!tracer) {
@@ -143,42 +188,68 @@ void Netfilter::start_rules() {
     return;
   }
   rules_ = std::move(*tracer);
-  follow_queues();
+}
+
+// Without the rules, or with those that cannot be listed: whether somebody reads a queue.
+bool Netfilter::queues() const {
+  if (rules_ && rules_->queues()) return true;
+  if (rules_ && !has_legacy_iptables()) return false;
+  std::ifstream readers("/proc/thread-self/net/netfilter/nfnetlink_queue");
+  std::string reader;
+  return static_cast<bool>(readers >> reader);
 }
 
 // What is queued leaves the hook and comes back: only notes tell that apart from what is dropped there.
 void Netfilter::follow_queues() {
-  if (noting_ || !(rules_->queues() || has_legacy_iptables())) return;
-  if (auto done = take_notes(); !done) {
+  if (noting_ || !queues()) return;
+  if (auto done = take_notes(); !done)  // not tried again
     context_.log().warning(done.error().message + ": queued packets are not followed");
-    noting_ = true;  // said once
-  }
 }
 
 void Netfilter::read() {
-  if (!rules_) return;
-  rules_->read();
+  const auto now = std::chrono::steady_clock::now();
+  const std::uint64_t listed = listings_;
+  if (rules_) {
+    rules_->read();
+    listings_ = rules_->stats().listings;
+  }
+  if (listings_ == listed && now < look_for_queues_) return;
+  look_for_queues_ = now + kReadersPause;
   follow_queues();
 }
 
+// All or nothing: what is noted at one end of a hook must be looked at at the other.
 Result<void> Netfilter::take_notes() {
   noting_ = true;
-  if (config_.detail == Detail::all) table_.count_hooks();
-  if (auto done = attach_hooks(Program::hook_begin, kHooks); !done) return done;
+  const auto before = static_cast<std::ptrdiff_t>(links_.size());
+  table_.begin_notes();
+  auto done = attach_hooks(Program::hook_end, kOtherHooks);
+  if (done) done = attach_hooks(Program::hook_begin, kHooks);
+  if (!done) {
+    links_.erase(links_.begin() + before, links_.end());
+    return done;
+  }
   wait_for_packets_under_way();
+  if (config_.detail == Detail::all) table_.count_hooks();
   table_.take_notes();
-  return attach_hooks(Program::hook_end, kOtherHooks);
+  return {};
 }
 
+// What was traced is asked for still.
 void Netfilter::detach() {
-  rules_.reset();
   links_.clear();
+  held_hooks_.reset();
+  if (rules_) rules_->read();
 }
 
 void Netfilter::watch(std::vector<std::pair<std::uint32_t, std::uint32_t>> interfaces) {
   if (interfaces == watched_) return;
   watched_ = std::move(interfaces);
-  table_.set_monitored(watched_);
+  const std::size_t left_out = table_.set_monitored(watched_);
+  if (left_out == 0) return;
+  context_.log().warning("netfilter: " + std::to_string(left_out) + " of " + std::to_string(watched_.size()) +
+                         " interfaces get no verdicts: there is room for " + std::to_string(FFFA_INTERFACES) +
+                         " at most");
 }
 
 Text Netfilter::reason_name(std::uint32_t reason) {
@@ -189,46 +260,45 @@ Text Netfilter::reason_name(std::uint32_t reason) {
   return reasons_.emplace(reason, context_.texts().intern(name)).first->second;
 }
 
-void Netfilter::complete(const fffa_drain_record& entry, FlowRecord& record) {
+void Netfilter::complete(const fffa_drain_record& entry, std::vector<FlowRecord>& records, std::size_t index) {
   if ((entry.flags & FFFA_RECORD_VERDICTS) == 0) return;
-  const unsigned side = record.direction == Direction::egress ? FFFA_EGRESS : FFFA_INGRESS;
+  FlowRecord& record = records[index];
+  const bool leaves = record.direction == Direction::egress;
+  const unsigned side = leaves ? FFFA_EGRESS : FFFA_INGRESS;
   const fffa_verdict_side& verdicts = entry.verdicts.side[side];
   if (record.has(Has::drops)) record.drop_reason = reason_name(verdicts.freed_reason);
-  if (rules_ && record.has(Has::netfilter)) fill_rule(entry, side, record);
+  if (!rules_ || !record.has(Has::netfilter)) return;
+  const TracedFlow flow = traced_flow(entry, record);
+  if (!add_rule(flow, record)) late_.push_back({index, flow});
 }
 
-void Netfilter::fill_rule(const fffa_drain_record& entry, unsigned side, FlowRecord& record) {
-  const fffa_translation& other = entry.verdicts.translation[side];
-  const bool leaves = side == FFFA_EGRESS;
-  const bool translated = leaves && other.state == FFFA_TRANSLATED;
-  const TracedFlow flow{translated ? record.nat : record.flow,
-                        leaves ? entry.verdicts.side[side].came_in : record.ifindex};
+void Netfilter::settle(std::vector<FlowRecord>& records, std::int64_t began) {
+  using Clock = std::chrono::steady_clock;
+  if (late_.empty()) return;
+  const Clock::time_point deadline = Clock::time_point(std::chrono::nanoseconds(began)) + kSettle;
+  while (rules_->waiting() && Clock::now() < deadline) {
+    pollfd news{rules_->fd(), POLLIN, 0};
+    ::poll(&news, 1, 5);
+    rules_->read();
+  }
+  for (const auto& [index, flow] : late_) {
+    FlowRecord& record = records[index];
+    if (!add_rule(flow, record) && refuses(record.netfilter_verdict) && !links_.empty()) rules_->want(flow);
+  }
+  late_.clear();
+}
+
+bool Netfilter::add_rule(const TracedFlow& flow, FlowRecord& record) {
   const Rule* rule = rules_->find(flow);
-  const bool queued = rule != nullptr && rule->verdict == Verdict::queue;  // whoever reads the queue decides then
-  if (rule == nullptr || (!queued && refuses(rule->verdict) != refuses(record.netfilter_verdict))) {
-    if (refuses(record.netfilter_verdict)) rules_->want(flow);
-    return;
-  }
-  TextTable& texts = context_.texts();
-  record.netfilter_priority = rule->priority;
-  record.netfilter_table = texts.intern(rule->table);
-  record.netfilter_chain = texts.intern(rule->chain);
-  record.netfilter_target = texts.intern(rule->target);
-  record.netfilter_match_info = texts.intern(rule->match_info);
-  if (rule->rule_num) {
-    record.set(Has::rule);
-    record.netfilter_rule_num = *rule->rule_num;
-  }
-  if (!refuses(rule->verdict)) return;
-  // the rule knows better than what the kernel program could see
-  record.netfilter_hook = rule->hook;
-  record.netfilter_verdict = rule->verdict;
-  const std::uint64_t refused = record.netfilter_drops + record.netfilter_rejects;
-  record.netfilter_drops = rule->verdict == Verdict::reject ? 0 : refused;
-  record.netfilter_rejects = refused - record.netfilter_drops;
+  return rule != nullptr && fill_rule(*rule, texts_, record);
 }
 
 void Netfilter::count() {
+  if (texts_.refused() != 0 && !said_full_) {
+    context_.log().warning(
+        "netfilter: so many rules have come and gone that new ones are reported without their texts until a restart");
+    said_full_ = true;
+  }
   constexpr std::array<std::string_view, FFFA_UNATTRIBUTED> whys = {"not_parsed", "table_full", "note_lost"};
   const auto unattributed = table_.take_unattributed();
   for (std::size_t i = 0; i < unattributed.size(); ++i) {

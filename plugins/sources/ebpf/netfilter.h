@@ -2,10 +2,12 @@
 // What netfilter made of the flows' packets: the programs at its hooks, and what they report, in words.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -15,6 +17,8 @@
 #include "fffa/context.h"
 #include "fffa/record.h"
 #include "kernel_table.h"
+#include "rule_fields.h"
+#include "rules/hook_table.h"
 #include "rules/rule_tracer.h"
 
 namespace fffa::ebpf {
@@ -23,10 +27,11 @@ namespace fffa::ebpf {
 class Netfilter {
  public:
   Netfilter(const NetfilterConfig& config, StageContext& context, KernelTable& table)
-      : config_(config), context_(context), table_(table) {}
+      : config_(config), context_(context), table_(table), texts_(context.texts()) {}
 
   // Attaches to the hooks of this network namespace. Errors as KernelTable::program(); nothing is attached then.
   Result<void> start();
+  // No more verdicts; complete() goes on to tell what those that were counted mean.
   void detach();
 
   // Readable when read() has something to do; -1: never.
@@ -37,8 +42,11 @@ class Netfilter {
   // These interfaces' flows get verdicts: as Ports::attached() says.
   void watch(std::vector<std::pair<std::uint32_t, std::uint32_t>> interfaces);
 
-  // Adds to a record of one side of an entry what the kernel's numbers mean.
-  void complete(const fffa_drain_record& entry, FlowRecord& record);
+  // Adds to records[index], of one side of an entry, what the kernel's numbers mean.
+  void complete(const fffa_drain_record& entry, std::vector<FlowRecord>& records, std::size_t index);
+  // The records are about to go: those whose packets were traced just before the read-out `began` (CLOCK_MONOTONIC) get
+  // their rules, for which it waits a moment, once in each.
+  void settle(std::vector<FlowRecord>& records, std::int64_t began);
   // Verdicts that belong to no flow, and those of each hook, as metrics.
   void count();
 
@@ -46,19 +54,34 @@ class Netfilter {
   Result<void> attach_hooks(Program program, std::span<const std::uint32_t> hooks);
   Result<void> take_notes();
   Result<void> attach_freed();
+  Result<void> attach_links();
+  Result<void> attach_traced();
+  Result<void> trace(Program program, std::string_view what);
+  void hold_hooks();
   void start_rules();
+  bool queues() const;
   void follow_queues();
-  void fill_rule(const fffa_drain_record& entry, unsigned side, FlowRecord& record);
+  bool add_rule(const TracedFlow& flow, FlowRecord& record);
   Text reason_name(std::uint32_t reason);
 
   const NetfilterConfig& config_;
   StageContext& context_;
   KernelTable& table_;
+  RuleTexts texts_;
+  bool said_full_ = false;
   std::vector<Fd> links_;
-  std::unique_ptr<RuleTracer> rules_;  // none: not wanted, or not allowed
-  bool noting_ = false;
+  std::unique_ptr<HookTable> held_hooks_;  // before kernel 6.4
+  std::unique_ptr<RuleTracer> rules_;      // none: not wanted, or not allowed
+  std::uint64_t listings_ = 0;             // of rules_ that were searched for queues
+  std::chrono::steady_clock::time_point look_for_queues_;
+  bool noting_ = false;  // or tried to
   std::vector<std::pair<std::uint32_t, std::uint32_t>> watched_;
   std::unordered_map<std::uint32_t, Text> reasons_;
+  struct Late {
+    std::size_t index = 0;
+    TracedFlow flow;
+  };
+  std::vector<Late> late_;  // records of the batch whose rule is not known
 };
 
 // The kernel's name of a drop reason, without its prefix ("NETFILTER_DROP"); empty: the kernel does not say.

@@ -326,8 +326,7 @@ std::vector<InterfaceStatus> Ports::statuses() const {
 std::vector<std::pair<std::uint32_t, std::uint32_t>> Ports::attached() const {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> all;
   for (const auto& [ifindex, port] : ports_) {
-    const std::uint32_t directions =
-        (port.ingress ? 1U << FFFA_INGRESS : 0U) | (port.egress ? 1U << FFFA_EGRESS : 0U);
+    const std::uint32_t directions = (port.ingress ? 1U << FFFA_INGRESS : 0U) | (port.egress ? 1U << FFFA_EGRESS : 0U);
     if (directions != 0) all.emplace_back(ifindex, directions);
   }
   return all;

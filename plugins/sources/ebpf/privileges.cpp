@@ -16,6 +16,7 @@
 #include "attach.h"
 #include "fd.h"
 #include "fffa/capabilities.h"
+#include "netfilter_findings.h"
 
 namespace fffa::ebpf {
 namespace {
@@ -162,8 +163,8 @@ Error kernel_error(std::string_view what, int error) {
 
 std::string explain_load_failure(int error) {
   if (error == EPERM)
-    return ", not permitted in spite of the capabilities: a user namespace, a seccomp profile or an LSM may forbid "
-           "bpf()";
+    return ", not permitted in spite of the capabilities: a user namespace, a seccomp profile, lockdown or an LSM may "
+           "forbid bpf()";
   if (error == ENOMEM) return ", not enough memory: make `table_size` smaller";
   return {};
 }
@@ -192,6 +193,7 @@ std::vector<Finding> examine() {
   findings.push_back(btf_finding());
   findings.push_back(lockdown_finding());
   findings.push_back(unprivileged_finding());
+  for (auto& finding : examine_netfilter(missing.empty())) findings.push_back(std::move(finding));
   return findings;
 }
 

@@ -66,7 +66,7 @@ void Readout::append(const fffa_drain_record& record) {
   const std::size_t first = batch_.size();
   engine::append_records(record, origin_, clock_.offset(), batch_.records);
   for (std::size_t i = first; netfilter_ != nullptr && i < batch_.size(); ++i)
-    netfilter_->complete(record, batch_.records[i]);
+    netfilter_->complete(record, batch_.records, i);
 }
 
 Result<fffa_drain_result> Readout::drain(fffa_drain_request request, std::span<const std::uint32_t> list) {
@@ -128,6 +128,7 @@ Result<bool> Readout::step(Output& output) {
 
 bool Readout::emit(Output& output) {
   batch_.watermark = watermark_;
+  if (netfilter_ != nullptr) netfilter_->settle(batch_.records, began_.monotonic);
   Batch next;
   next.records.reserve(batch_.records.size());
   std::swap(next, batch_);

@@ -224,7 +224,8 @@ void Table::tell_late(fffa_drain_record& record) {
 
 void Table::drain(std::uint32_t index, const fffa_drain_request& request, std::uint64_t now, RecordTaker& taker) {
   fffa_drain_record record;
-  const int drained = fffa_drain_flow(&table_, index, &table_.flows[index], tunnel(index), nullptr, &request, now, &record);
+  const int drained =
+      fffa_drain_flow(&table_, index, &table_.flows[index], tunnel(index), nullptr, &request, now, &record);
   if ((drained & FFFA_DRAINED_DELETED) != 0) --in_use_;
   if ((drained & FFFA_DRAINED_RECORD) == 0) return;
   if (fffa_unlikely(!late_.empty())) tell_late(record);

@@ -25,7 +25,7 @@ using namespace fffa::integration;
 
 namespace {
 
-constexpr int kRounds = 15;
+constexpr int kRounds = 11;
 constexpr int kBursts = 6;  // of each round; the first warms up
 constexpr std::size_t kBurst = 20'000;
 constexpr double kBudget = 60;  // nanoseconds a packet

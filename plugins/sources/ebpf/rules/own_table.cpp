@@ -125,8 +125,9 @@ std::string own_table_commands(const std::string& name, const RuleTracerOptions&
   text += chooser("of_others", "", "_plain", false, options);
   text +=
       "chain choose {\n"
-      "meta l4proto vmap { tcp : goto of_tcp, udp : goto of_ports, udplite : goto of_ports, sctp : goto of_ports,"
-      " icmp : goto of_icmp, ipv6-icmp : goto of_icmp }\n"
+      // TCP, UDP, UDP-Lite, SCTP, ICMP, ICMPv6: for their names nft wants /etc/protocols
+      "meta l4proto vmap { 6 : goto of_tcp, 17 : goto of_ports, 136 : goto of_ports, 132 : goto of_ports,"
+      " 1 : goto of_icmp, 58 : goto of_icmp }\n"
       "goto of_others\n}\n";
   // before connection tracking and any translation, raw and mangle; behind the reassembly of fragments
   for (const std::string_view hook : {"prerouting", "output"})

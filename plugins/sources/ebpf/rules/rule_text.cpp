@@ -292,7 +292,7 @@ std::string iptables_match(std::string_view line) {
   if (word = take_word(line); !is_any_address(word)) append(text, "dst:" + std::string(word));
   std::string_view rest = trim(line);
   if (rest.starts_with("[goto]")) rest = trim(rest.substr(6));
-  const bool named = rest == protocol || rest.starts_with(protocol + " ");
+  const bool named = rest == protocol || rest.starts_with(protocol + " ") || rest.starts_with(protocol + "type ");
   if (!named && protocol != "all" && protocol != "proto:0") append(text, protocol);
   append(text, rest);
   return text;

@@ -14,6 +14,7 @@
 
 #include "fd.h"
 #include "flow_memory.h"
+#include "hook_table.h"
 #include "nft_context.h"
 #include "nft_socket.h"
 #include "nft_worker.h"
@@ -100,6 +101,7 @@ class RuleTracer::Impl {
   void forget(const TracedFlow& flow) { flows_.erase(flow); }
 
   bool queues() const { return ruleset_.queues(); }
+  bool waiting() const { return join_.waiting() || !unresolved_.empty(); }
 
   int fd() const noexcept { return epoll_.get(); }
   RuleTracerStats stats_;
@@ -107,6 +109,9 @@ class RuleTracer::Impl {
 
  private:
   Result<void> make_table();
+  bool owns(const TraceEvent& event) const {
+    return event.family == NFPROTO_INET && (event.table == table_ || is_hook_table(event.table));
+  }
   NftEvents::Handlers handlers();
   void on_table_gone(std::uint8_t family, const std::string& table);
   void gone_meanwhile(std::uint8_t family, const std::string& table, const std::string& chain);
@@ -128,7 +133,7 @@ class RuleTracer::Impl {
   NftWorker worker_{lister_, owner_, log_};
   Fd epoll_;
   Fd timer_;
-  TraceJoin join_{[this](const TraceEvent& event) { return event.family == NFPROTO_INET && event.table == table_; },
+  TraceJoin join_{[this](const TraceEvent& event) { return owns(event); },
                   [this](const TracedPacket& packet) {
                     if (unresolved_.size() < kMaxUnresolved) {
                       unresolved_.push_back(packet);
@@ -400,6 +405,9 @@ void RuleTracer::want(const TracedFlow& flow) {
 }
 void RuleTracer::forget(const TracedFlow& flow) {
   impl_->forget(flow);
+}
+bool RuleTracer::waiting() const {
+  return impl_->waiting();
 }
 bool RuleTracer::queues() const {
   return impl_->queues();

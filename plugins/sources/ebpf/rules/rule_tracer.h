@@ -91,6 +91,8 @@ class RuleTracer {
   void want(const TracedFlow& flow);
   void forget(const TracedFlow& flow);
 
+  // Packets were traced of which it is not known yet which rule decided them: it will be soon.
+  bool waiting() const;
   // Some rule hands packets over to user space (NFQUEUE).
   bool queues() const;
 
