@@ -173,6 +173,19 @@ TEST_F(Upload, AFullStagingAreaTakesNoMore) {
   EXPECT_TRUE(write(60).ok());
 }
 
+TEST_F(Upload, WhatStaysIsSaid) {
+  store.set_handler([](const Request&) { return reply(503); });
+  start();
+  ASSERT_TRUE(write(60).ok());
+  ASSERT_TRUE(harness->close().ok());  // no time is left: close() does not wait
+  EXPECT_TRUE(harness->context().captured_log().contains("1 file, "));
+  EXPECT_TRUE(harness->context().captured_log().contains(" bytes stay in " + staging().string()));
+  ASSERT_EQ(waiting().size(), 1u);
+  store.set_handler([](const Request&) { return stored(); });
+  start();
+  EXPECT_THAT(waiting(), IsEmpty());
+}
+
 TEST_F(Upload, OneProcessHasTheLock) {
   std::filesystem::create_directories(staging());
   {

@@ -85,7 +85,6 @@ class Uploader::Worker {
       rest(pause);
     }
   }
-  std::uint64_t waiting_files() const noexcept { return waiting_files_; }
   const std::filesystem::path& directory() const noexcept { return staging_.directory(); }
 
   void begin() {
@@ -262,16 +261,18 @@ void Uploader::passed(std::chrono::nanoseconds pause) {
 
 void Uploader::close() {
   timer_.reset();
-  const bool ending = context_.close_time() > 0ns;
   worker_->draining = true;
   // A pass that is under way may have looked before the last file was sealed: another one follows it.
   if (context_.close_time() > kCloseReserve) start();
   while (context_.close_time() > kCloseReserve && !worker_->wait_for_end(50ms)) {
   }
   worker_->stop = true;
-  if (const auto files = worker_->waiting_files(); ending && files != 0)
-    context_.log().warning(amount(files, worker_->waiting) + " stay in " + worker_->directory().string() +
-                           ": the next start uploads them");
+  const auto left = Staging(worker_->directory()).list();
+  if (!left || left->empty()) return;
+  std::uint64_t bytes = 0;
+  for (const auto& file : *left) bytes += file.size;
+  context_.log().warning(amount(left->size(), bytes) + " stay in " + worker_->directory().string() +
+                         ": the next start uploads them");
 }
 
 }  // namespace fffa::vpc_flow_log
