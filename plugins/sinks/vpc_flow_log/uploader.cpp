@@ -176,9 +176,10 @@ class Uploader::Worker {
   }
 
   // Somebody else's object has the key: it stays, and this file gets another name of the same form.
+  // A random one: whoever met the same key before has taken what follows from it.
   void rename(int folder, const StagedFile& file) {
-    for (unsigned attempt = 1; attempt < kMaxAttempts; ++attempt) {
-      const auto name = other_file_name(file.name, attempt);
+    for (unsigned attempt = 0; attempt < kMaxAttempts; ++attempt) {
+      const auto name = other_file_name(file.name, static_cast<unsigned>(random_()));
       if (common::rename_to_free_name(folder, file.name, name)) {
         static_cast<void>(::fsync(folder));
         context_.log().warning(file.name + " is now " + name + ": other bytes have its key in the bucket");
