@@ -150,6 +150,7 @@ Result<void> Ports::attach(Port& port) {
   const auto take = [&](std::optional<Attachment>& place, Result<Attachment> attached) {
     if (attached) {
       place.emplace(std::move(*attached));
+      told_(port.link.ifindex, directions_of(port));
       more = true;
     } else if (result) {
       result = attached.error();
@@ -323,11 +324,14 @@ std::vector<InterfaceStatus> Ports::statuses() const {
   return all;
 }
 
+std::uint32_t Ports::directions_of(const Port& port) {
+  return (port.ingress ? 1U << FFFA_INGRESS : 0U) | (port.egress ? 1U << FFFA_EGRESS : 0U);
+}
+
 std::vector<std::pair<std::uint32_t, std::uint32_t>> Ports::attached() const {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> all;
   for (const auto& [ifindex, port] : ports_) {
-    const std::uint32_t directions = (port.ingress ? 1U << FFFA_INGRESS : 0U) | (port.egress ? 1U << FFFA_EGRESS : 0U);
-    if (directions != 0) all.emplace_back(ifindex, directions);
+    if (const std::uint32_t directions = directions_of(port); directions != 0) all.emplace_back(ifindex, directions);
   }
   return all;
 }
