@@ -223,15 +223,20 @@ FFFA_INLINE void fffa_remember_answer(const struct fffa_note *n)
 	struct fffa_sent_answer *sent = &sent_answers[bpf_get_smp_processor_id() % FFFA_CPUS];
 	sent->time_ns = fffa_now();
 	sent->to = n->key.remote_addr;
+	sent->from_port = n->key.proto == FFFA_PROTO_TCP ? n->key.local_port : 0;
+	sent->to_port = n->key.proto == FFFA_PROTO_TCP ? n->key.remote_port : 0;
 }
 
-FFFA_INLINE int fffa_was_answered(const struct fffa_note *n)
+/* `src_port`, `dst_port`: the packet's, as it was refused. A reset to another port of its sender is of another
+ * connection: a port scan meets closed ports and dropped packets by turns. */
+FFFA_INLINE int fffa_was_answered(const struct fffa_note *n, __u16 src_port, __u16 dst_port)
 {
 	struct fffa_sent_answer *sent = &sent_answers[bpf_get_smp_processor_id() % FFFA_CPUS];
 	const union fffa_addr *src = n->local ? &n->key.local_addr : &n->key.remote_addr;
 	if (!sent->time_ns || fffa_now() - sent->time_ns > FFFA_ANSWER_NS || sent->to.words[0] != src->words[0] ||
 	    sent->to.words[1] != src->words[1])
 		return 0;
+	if (sent->to_port && (sent->to_port != src_port || sent->from_port != dst_port)) return 0;
 	sent->time_ns = 0; /* one answer, one packet */
 	return 1;
 }
@@ -429,12 +434,15 @@ FFFA_INLINE void fffa_refuse_unnoted(struct sk_buff *skb, __u32 reason, const in
 	struct fffa_note n;
 	struct fffa_flow_key now;
 	const __u32 hook = fffa_hook_by_route(skb, direct);
-	if (hook == FFFA_LOCAL_OUT || hook == FFFA_POST_ROUTING)
+	if (hook == FFFA_LOCAL_OUT || hook == FFFA_POST_ROUTING) {
 		fffa_note_output(&n, skb, fffa_routed_to(skb, direct), &now, direct);
-	else
-		(void)fffa_note_input(&n, skb, (__u32)skb->skb_iif, &now, direct);
+		n.answered = (__u8)fffa_was_answered(&n, now.local_port, now.remote_port);
+	} else if (fffa_note_input(&n, skb, (__u32)skb->skb_iif, &now, direct)) {
+		n.answered = (__u8)fffa_was_answered(&n, now.remote_port, now.local_port);
+	} else {
+		n.answered = (__u8)fffa_was_answered(&n, n.key.remote_port, n.key.local_port);
+	}
 	n.hook = (__u8)hook;
-	n.answered = (__u8)fffa_was_answered(&n);
 	fffa_refuse(&n, skb, reason, direct);
 }
 

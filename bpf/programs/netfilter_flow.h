@@ -15,6 +15,7 @@ FFFA_INLINE __u32 fffa_monitored_as(__u32 ifindex, const int direction)
 	for (__u32 i = 0; i < FFFA_MONITORED_TRIES; i++) {
 		const struct fffa_monitored *m = &monitored[(ifindex + i) % FFFA_INTERFACES];
 		if (m->ifindex == ifindex) return m->directions >> direction & 1 ? m->as_ifindex : 0;
+		if (!m->ifindex) return 0;
 	}
 	return 0;
 }

@@ -86,7 +86,9 @@ FFFA_INLINE struct fffa_noted fffa_make_note(const struct sk_buff *skb)
 	}
 	if (fffa_unlikely(way < 0)) {
 		way = fffa_oldest_way(set) & (FFFA_NOTE_WAYS - 1);
-		FFFA_WRITE_ONCE(s->packet[way], packet);
+		const __u64 old = FFFA_READ_ONCE(s->packet[way]);
+		/* two packets must not think that a note is theirs */
+		if (__sync_val_compare_and_swap(&s->packet[way], old, packet) != old) return none;
 	}
 	struct fffa_noted made = fffa_noted_at(s, set, way, packet);
 	if (made.note) made.note->known = 0;

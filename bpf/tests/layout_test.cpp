@@ -84,7 +84,7 @@ const std::map<std::string, Struct> expected = {
        MEMBER(fffa_verdict_side, rejects), MEMBER(fffa_verdict_side, queues), MEMBER(fffa_verdict_side, freed),
        MEMBER(fffa_verdict_side, freed_reason), MEMBER(fffa_verdict_side, refused_flags),
        MEMBER(fffa_verdict_side, last), MEMBER(fffa_verdict_side, answers), MEMBER(fffa_verdict_side, came_in),
-       MEMBER(fffa_verdict_side, reserved)}}},
+       MEMBER(fffa_verdict_side, looked)}}},
     {"fffa_translation",
      {sizeof(fffa_translation),
       {MEMBER(fffa_translation, src), MEMBER(fffa_translation, dst), MEMBER(fffa_translation, src_port),

@@ -147,7 +147,8 @@ TEST_F(DrainVerdicts, make_a_record_of_a_flow_without_packets_which_then_may_go)
   EXPECT_EQ(record_.flags, FFFA_RECORD_VERDICTS);
   EXPECT_EQ(record_.verdicts.side[FFFA_EGRESS].drops, 2u);
   EXPECT_EQ(record_.last_ns[FFFA_EGRESS], 1000u);
-  EXPECT_EQ(drain(1001), FFFA_DRAINED_DELETED);
+  EXPECT_EQ(drain(1001), FFFA_DRAINED_IN_USE) << "another verdict may be on its way";
+  EXPECT_EQ(drain(1002), FFFA_DRAINED_DELETED);
 }
 
 TEST_F(DrainVerdicts, of_packets_that_are_not_counted_yet_are_of_now) {
@@ -197,6 +198,32 @@ TEST_F(DrainVerdicts, lose_nothing_to_a_reader_that_comes_between) {
   other.join();
   EXPECT_EQ(packets, 2u * 2 * kRefusals);
   EXPECT_EQ(bytes, 2u * 100 * kRefusals);
+}
+
+// A flow may be read out between being made for a verdict and getting it.
+TEST(Verdict, finds_the_entry_that_was_made_for_it) {
+  fffa_flow flow{};
+  fffa_verdicts verdicts{};
+  flow.key.family = 4;
+  EXPECT_TRUE(fffa_awaits_verdict(&flow, &verdicts));
+  EXPECT_FALSE(fffa_awaits_verdict(&flow, &verdicts)) << "it had its time";
+  fffa_count_accept(&verdicts.side[FFFA_EGRESS], 1, FFFA_LOCAL_OUT);
+  fffa_verdicts taken{};
+  fffa_take_verdicts(&verdicts, &taken, 1000);
+  EXPECT_TRUE(fffa_awaits_verdict(&flow, &verdicts)) << "and has it again after each verdict";
+  flow.half[FFFA_INGRESS].last_ns = 1;
+  EXPECT_FALSE(fffa_awaits_verdict(&flow, &verdicts)) << "one with packets is told by its silence";
+  EXPECT_FALSE(fffa_awaits_verdict(&flow, nullptr));
+}
+
+TEST(Verdict, has_no_translation_that_is_half_written) {
+  fffa_verdicts verdicts{};
+  fffa_verdicts taken{};
+  verdicts.translation[FFFA_EGRESS].state = FFFA_TRANSLATION_HELD;
+  verdicts.translation[FFFA_INGRESS].state = FFFA_TRANSLATED;
+  fffa_take_verdicts(&verdicts, &taken, 1000);
+  EXPECT_EQ(taken.translation[FFFA_EGRESS].state, static_cast<std::uint32_t>(FFFA_NOT_TRANSLATED));
+  EXPECT_EQ(taken.translation[FFFA_INGRESS].state, static_cast<std::uint32_t>(FFFA_TRANSLATED));
 }
 
 }  // namespace

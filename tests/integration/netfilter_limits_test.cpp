@@ -132,6 +132,34 @@ TEST(NetfilterLimits, FarMoreConnectionsThanCanBeTraced) {
   EXPECT_LT(memory, 256u);
 }
 
+// A port scan: closed ports answer with resets, between packets of the same sender that are dropped without a word.
+TEST(NetfilterLimits, AnAnswerToAnotherConnectionRefusesNothing) {
+  constexpr std::uint16_t kClosed = 5000, kDropped = 5001, kRejected = 5002;
+  constexpr std::size_t kTimes = 50;
+  const RoutedPath path;
+  const Firewall firewall(path.router, Dialect::iptables);
+  firewall.load(Family::ip4,
+                {"filter",
+                 {{"INPUT",
+                   {raw("-p tcp --dport 5001 -j DROP"), raw("-p tcp --dport 5002 -j REJECT --reject-with tcp-reset")},
+                   "filter",
+                   "input"}}});
+  NetfilterRun run(path.router, {.netfilter = "{rules: off}"});
+  const auto flow = [](std::uint16_t port) {
+    return Tuple{RoutedPath::client_address(Family::ip4), 40000, RoutedPath::near_address(Family::ip4), port};
+  };
+  for (std::size_t i = 0; i < kTimes; ++i) {
+    for (const auto port : {kClosed, kDropped, kRejected}) try_tcp(path.client, flow(port), 1);
+  }
+  std::this_thread::sleep_for(told());
+  const RunRecords all = run.stop();
+  const auto of = [&](std::uint16_t port) { return all.of("TCP", flow(port), "ingress", "cl0"); };
+  EXPECT_EQ(of(kClosed).sum("netfilter_accepts"), kTimes);
+  EXPECT_EQ(of(kDropped).sum("netfilter_drops"), kTimes);
+  EXPECT_EQ(of(kDropped).sum("netfilter_rejects"), 0u);
+  EXPECT_EQ(of(kRejected).sum("netfilter_rejects"), kTimes);
+}
+
 // Without it the verifier refuses all our programs: said once, by name.
 TEST(NetfilterLimits, WithoutPerfmonItSaysSoOnce) {
   const RoutedPath path;

@@ -31,6 +31,13 @@ FFFA_RACY int fffa_may_skip(const struct fffa_flow *f, const struct fffa_verdict
 
 FFFA_RACY int fffa_is_unused(const struct fffa_flow *f) { return !f->key.family; }
 
+/* An entry that was made for a verdict may be found before its verdict: it stays for one read-out more. */
+FFFA_RACY int fffa_awaits_verdict(const struct fffa_flow *f, struct fffa_verdicts *verdicts)
+{
+	if (!verdicts || f->half[0].last_ns || f->half[1].last_ns || fffa_has_verdicts(verdicts)) return 0;
+	return !verdicts->side[0].looked++;
+}
+
 /* All but what was measured. */
 FFFA_INLINE void fffa_begin_record(const struct fffa_flow *f, __u32 index, struct fffa_drain_record *record)
 {
@@ -69,7 +76,7 @@ FFFA_INLINE int fffa_drain_flow(struct fffa_table *t, __u32 index, struct fffa_f
 				struct fffa_drain_record *record)
 {
 	if (fffa_is_unused(f)) return 0;
-	if (fffa_may_skip(f, verdicts, request, now)) return FFFA_DRAINED_IN_USE;
+	if (fffa_may_skip(f, verdicts, request, now) || fffa_awaits_verdict(f, verdicts)) return FFFA_DRAINED_IN_USE;
 	if (!fffa_lock(&f->lock)) return FFFA_DRAINED_BUSY | FFFA_DRAINED_IN_USE;
 	const int judged = fffa_has_verdicts(verdicts), active = fffa_is_active(f) || judged;
 	const int over = fffa_is_over(f, request, now, active);

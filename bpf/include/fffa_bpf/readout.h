@@ -95,10 +95,16 @@ enum fffa_noting { FFFA_NO_NOTES = 0, FFFA_NOTES_BEGIN = 1, FFFA_NOTES_TAKEN = 2
 struct fffa_sent_answer {
 	__u64 time_ns; /* 0: it was matched to the packet that it answers */
 	union fffa_addr to;
+	__u16 from_port; /* of a reset; an ICMP error has none */
+	__u16 to_port;   /* likewise: 0 */
+	__u32 reserved;
 };
-FFFA_SIZE(fffa_sent_answer, 24);
+FFFA_SIZE(fffa_sent_answer, 32);
 FFFA_AT(fffa_sent_answer, time_ns, 0);
 FFFA_AT(fffa_sent_answer, to, 8);
+FFFA_AT(fffa_sent_answer, from_port, 24);
+FFFA_AT(fffa_sent_answer, to_port, 26);
+FFFA_AT(fffa_sent_answer, reserved, 28);
 
 /* Interfaces that have counters of their own; packets of any further one count together, behind the last place. */
 #define FFFA_INTERFACES 256
@@ -114,7 +120,7 @@ FFFA_SIZE(fffa_monitored, 16);
 FFFA_AT(fffa_monitored, ifindex, 0);
 FFFA_AT(fffa_monitored, as_ifindex, 4);
 FFFA_AT(fffa_monitored, directions, 8);
-#define FFFA_MONITORED_TRIES 4
+#define FFFA_MONITORED_TRIES 16
 
 /* The most entries of the table that one run of the read-out program looks at. */
 #define FFFA_DRAIN_CHUNK 4096

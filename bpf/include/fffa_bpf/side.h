@@ -80,7 +80,7 @@ struct fffa_verdict_side {
 	__u16 last;          /* the most recent enum fffa_verdict | enum fffa_hook << 8: where it happened */
 	__u32 answers;       /* bit set of enum fffa_hook: where a refused packet of this flow was answered */
 	__u32 came_in;       /* of an egress flow: ifindex by which its packets came in, 0: sent by this host */
-	__u32 reserved;
+	__u32 looked;        /* side[0]: read-outs that found an entry without packets and verdicts */
 };
 FFFA_SIZE(fffa_verdict_side, 64);
 FFFA_AT(fffa_verdict_side, refused_bytes, 0);
@@ -96,7 +96,7 @@ FFFA_AT(fffa_verdict_side, refused_flags, 48);
 FFFA_AT(fffa_verdict_side, last, 50);
 FFFA_AT(fffa_verdict_side, answers, 52);
 FFFA_AT(fffa_verdict_side, came_in, 56);
-FFFA_AT(fffa_verdict_side, reserved, 60);
+FFFA_AT(fffa_verdict_side, looked, 60);
 
 /* The other tuple of a translated flow, as source and destination: of an ingress flow what its packets became, of an
  * egress flow what they were when they entered this host (or were sent). */

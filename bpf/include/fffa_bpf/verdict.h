@@ -92,8 +92,17 @@ FFFA_INLINE void fffa_take_verdict_side(struct fffa_verdict_side *v, struct fffa
 	into->last = FFFA_READ_ONCE(v->last);
 	into->answers = v->answers;
 	into->came_in = v->came_in;
-	into->reserved = 0;
+	into->looked = 0;
+	v->looked = 0;
 	if (into->drops | into->rejects | into->refused_bytes) fffa_complete_times(into, now);
+}
+
+/* One that is being written meanwhile is none: the next record has it. */
+FFFA_INLINE void fffa_take_translation(const struct fffa_translation *t, struct fffa_translation *into)
+{
+	const __u32 state = FFFA_READ_ONCE(t->state);
+	*into = *t;
+	if (state != FFFA_TRANSLATED || FFFA_READ_ONCE(t->state) != FFFA_TRANSLATED) into->state = FFFA_NOT_TRANSLATED;
 }
 
 /* Moves what was counted into the record. A packet that is being counted meanwhile may be in one of its fields already
@@ -102,8 +111,8 @@ FFFA_INLINE void fffa_take_verdicts(struct fffa_verdicts *verdicts, struct fffa_
 {
 	fffa_take_verdict_side(&verdicts->side[0], &into->side[0], now);
 	fffa_take_verdict_side(&verdicts->side[1], &into->side[1], now);
-	into->translation[0] = verdicts->translation[0];
-	into->translation[1] = verdicts->translation[1];
+	fffa_take_translation(&verdicts->translation[0], &into->translation[0]);
+	fffa_take_translation(&verdicts->translation[1], &into->translation[1]);
 }
 
 #endif

@@ -282,17 +282,20 @@ std::array<fffa_reason_counters, FFFA_REASONS> KernelTable::take_reason_deltas()
   return deltas;
 }
 
-void KernelTable::set_monitored(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& interfaces) noexcept {
+std::size_t KernelTable::set_monitored(
+    const std::vector<std::pair<std::uint32_t, std::uint32_t>>& interfaces) noexcept {
   std::array<fffa_monitored, FFFA_INTERFACES> places{};
+  std::size_t left_out = 0;
   for (const auto& [ifindex, directions] : interfaces) {
-    for (std::uint32_t i = 0; i < FFFA_MONITORED_TRIES; ++i) {
-      auto& place = places[(ifindex + i) % FFFA_INTERFACES];
-      if (place.ifindex != 0) continue;
-      place = {ifindex, ifindex, directions, 0};
-      break;
-    }
+    std::uint32_t i = 0;
+    while (i < FFFA_MONITORED_TRIES && places[(ifindex + i) % FFFA_INTERFACES].ifindex != 0) ++i;
+    if (i < FFFA_MONITORED_TRIES)
+      places[(ifindex + i) % FFFA_INTERFACES] = {ifindex, ifindex, directions, 0};
+    else
+      ++left_out;
   }
   std::copy(places.begin(), places.end(), skeleton_->bss->monitored);
+  return left_out;
 }
 
 void KernelTable::count_hooks() noexcept {

@@ -75,8 +75,8 @@ class KernelTable {
   std::array<fffa_reason_counters, FFFA_REASONS> take_reason_deltas();
 
   // The interfaces of whose flows netfilter's verdicts are counted, with their directions (1 << enum fffa_direction);
-  // FFFA_INTERFACES at most.
-  void set_monitored(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& interfaces) noexcept;
+  // FFFA_INTERFACES at most. Returns how many found no place.
+  std::size_t set_monitored(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& interfaces) noexcept;
   // Counts verdicts of each hook, too.
   void count_hooks() noexcept;
   // Packets are going to be noted from hook to hook; when all that are under way have been, take_notes().

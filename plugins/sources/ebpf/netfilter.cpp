@@ -245,7 +245,11 @@ void Netfilter::detach() {
 void Netfilter::watch(std::vector<std::pair<std::uint32_t, std::uint32_t>> interfaces) {
   if (interfaces == watched_) return;
   watched_ = std::move(interfaces);
-  table_.set_monitored(watched_);
+  const std::size_t left_out = table_.set_monitored(watched_);
+  if (left_out == 0) return;
+  context_.log().warning("netfilter: " + std::to_string(left_out) + " of " + std::to_string(watched_.size()) +
+                         " interfaces get no verdicts: there is room for " + std::to_string(FFFA_INTERFACES) +
+                         " at most");
 }
 
 Text Netfilter::reason_name(std::uint32_t reason) {
@@ -268,10 +272,11 @@ void Netfilter::complete(const fffa_drain_record& entry, std::vector<FlowRecord>
   if (!add_rule(flow, record)) late_.push_back({index, flow});
 }
 
-void Netfilter::settle(std::vector<FlowRecord>& records) {
+void Netfilter::settle(std::vector<FlowRecord>& records, std::int64_t began) {
   using Clock = std::chrono::steady_clock;
   if (late_.empty()) return;
-  for (const auto deadline = Clock::now() + kSettle; rules_->waiting() && Clock::now() < deadline;) {
+  const Clock::time_point deadline = Clock::time_point(std::chrono::nanoseconds(began)) + kSettle;
+  while (rules_->waiting() && Clock::now() < deadline) {
     pollfd news{rules_->fd(), POLLIN, 0};
     ::poll(&news, 1, 5);
     rules_->read();
@@ -285,10 +290,15 @@ void Netfilter::settle(std::vector<FlowRecord>& records) {
 
 bool Netfilter::add_rule(const TracedFlow& flow, FlowRecord& record) {
   const Rule* rule = rules_->find(flow);
-  return rule != nullptr && fill_rule(*rule, context_.texts(), record);
+  return rule != nullptr && fill_rule(*rule, texts_, record);
 }
 
 void Netfilter::count() {
+  if (texts_.refused() != 0 && !said_full_) {
+    context_.log().warning(
+        "netfilter: so many rules have come and gone that new ones are reported without their texts until a restart");
+    said_full_ = true;
+  }
   constexpr std::array<std::string_view, FFFA_UNATTRIBUTED> whys = {"not_parsed", "table_full", "note_lost"};
   const auto unattributed = table_.take_unattributed();
   for (std::size_t i = 0; i < unattributed.size(); ++i) {

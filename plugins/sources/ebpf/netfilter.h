@@ -17,6 +17,7 @@
 #include "fffa/context.h"
 #include "fffa/record.h"
 #include "kernel_table.h"
+#include "rule_fields.h"
 #include "rules/hook_table.h"
 #include "rules/rule_tracer.h"
 
@@ -26,7 +27,7 @@ namespace fffa::ebpf {
 class Netfilter {
  public:
   Netfilter(const NetfilterConfig& config, StageContext& context, KernelTable& table)
-      : config_(config), context_(context), table_(table) {}
+      : config_(config), context_(context), table_(table), texts_(context.texts()) {}
 
   // Attaches to the hooks of this network namespace. Errors as KernelTable::program(); nothing is attached then.
   Result<void> start();
@@ -43,8 +44,9 @@ class Netfilter {
 
   // Adds to records[index], of one side of an entry, what the kernel's numbers mean.
   void complete(const fffa_drain_record& entry, std::vector<FlowRecord>& records, std::size_t index);
-  // The records are about to go: those whose packets were traced just now get their rules, for which it waits a moment.
-  void settle(std::vector<FlowRecord>& records);
+  // The records are about to go: those whose packets were traced just before the read-out `began` (CLOCK_MONOTONIC) get
+  // their rules, for which it waits a moment, once in each.
+  void settle(std::vector<FlowRecord>& records, std::int64_t began);
   // Verdicts that belong to no flow, and those of each hook, as metrics.
   void count();
 
@@ -65,6 +67,8 @@ class Netfilter {
   const NetfilterConfig& config_;
   StageContext& context_;
   KernelTable& table_;
+  RuleTexts texts_;
+  bool said_full_ = false;
   std::vector<Fd> links_;
   std::unique_ptr<HookTable> held_hooks_;  // before kernel 6.4
   std::unique_ptr<RuleTracer> rules_;      // none: not wanted, or not allowed

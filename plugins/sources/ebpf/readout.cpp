@@ -128,7 +128,7 @@ Result<bool> Readout::step(Output& output) {
 
 bool Readout::emit(Output& output) {
   batch_.watermark = watermark_;
-  if (netfilter_ != nullptr) netfilter_->settle(batch_.records);
+  if (netfilter_ != nullptr) netfilter_->settle(batch_.records, began_.monotonic);
   Batch next;
   next.records.reserve(batch_.records.size());
   std::swap(next, batch_);

@@ -2,6 +2,21 @@
 #include "rule_fields.h"
 
 namespace fffa::ebpf {
+namespace {
+
+constexpr std::size_t kTextBytes = 16U << 20;  // some hundred thousand rules, over the life of a run
+
+}  // namespace
+
+Text RuleTexts::intern(const std::string& text) {
+  if (const auto found = known_.find(text); found != known_.end()) return found->second;
+  if (bytes_ + text.size() > kTextBytes) {
+    ++refused_;
+    return Text::null;
+  }
+  bytes_ += text.size() + sizeof(std::string);
+  return known_.emplace(text, texts_.intern(text)).first->second;
+}
 
 bool refuses(Verdict verdict) noexcept {
   return verdict == Verdict::drop || verdict == Verdict::reject;
@@ -13,7 +28,7 @@ TracedFlow traced_flow(const fffa_drain_record& entry, const FlowRecord& record)
   return {translated ? record.nat : record.flow, entry.verdicts.side[FFFA_EGRESS].came_in};
 }
 
-bool fill_rule(const Rule& rule, TextTable& texts, FlowRecord& record) {
+bool fill_rule(const Rule& rule, RuleTexts& texts, FlowRecord& record) {
   const bool queued = rule.verdict == Verdict::queue;
   if (!queued && refuses(rule.verdict) != refuses(record.netfilter_verdict)) return false;
   record.netfilter_priority = rule.priority;

@@ -31,16 +31,30 @@ FlowRecord judged(Verdict verdict, std::uint64_t drops, std::uint64_t rejects) {
 
 class FillRule : public ::testing::Test {
  protected:
-  TextTable texts_;
+  TextTable table_;
+  RuleTexts texts_{table_};
 };
+
+// A text that is interned stays for ever.
+TEST(RuleTexts, AreLimited) {
+  TextTable table;
+  RuleTexts texts(table);
+  const std::string padding(500, 'x');
+  std::size_t taken = 0;
+  while (texts.intern(padding + std::to_string(taken)) != Text::null) ++taken;
+  EXPECT_GT(taken, 10000u);
+  EXPECT_LT(taken, 40000u);
+  EXPECT_EQ(texts.refused(), 1u);
+  EXPECT_EQ(table.view(texts.intern(padding + "0")), padding + "0") << "what is known stays known";
+}
 
 TEST_F(FillRule, SaysWhichRuleItWas) {
   FlowRecord record = judged(Verdict::accept, 0, 0);
   ASSERT_TRUE(fill_rule(rule(Verdict::accept), texts_, record));
-  EXPECT_EQ(texts_.view(record.netfilter_table), "filter");
-  EXPECT_EQ(texts_.view(record.netfilter_chain), "FORWARD");
-  EXPECT_EQ(texts_.view(record.netfilter_target), "T");
-  EXPECT_EQ(texts_.view(record.netfilter_match_info), "tcp dport 443");
+  EXPECT_EQ(table_.view(record.netfilter_table), "filter");
+  EXPECT_EQ(table_.view(record.netfilter_chain), "FORWARD");
+  EXPECT_EQ(table_.view(record.netfilter_target), "T");
+  EXPECT_EQ(table_.view(record.netfilter_match_info), "tcp dport 443");
   EXPECT_EQ(record.netfilter_priority, 50);
   EXPECT_TRUE(record.has(Has::rule));
   EXPECT_EQ(record.netfilter_rule_num, 3u);
@@ -54,7 +68,7 @@ TEST_F(FillRule, APolicyHasNoNumber) {
   FlowRecord record = judged(Verdict::drop, 1, 0);
   ASSERT_TRUE(fill_rule(policy, texts_, record));
   EXPECT_FALSE(record.has(Has::rule));
-  EXPECT_EQ(texts_.view(record.netfilter_match_info), "");
+  EXPECT_EQ(table_.view(record.netfilter_match_info), "");
 }
 
 TEST_F(FillRule, OneThatRefusesKnowsHowAndWhere) {
