@@ -163,6 +163,33 @@ TEST(NetfilterLimits, AnAnswerToAnotherConnectionRefusesNothing) {
   EXPECT_EQ(of(kRejected).sum("netfilter_rejects"), kTimes);
 }
 
+// The same by UDP, where the answers are ICMP errors.
+TEST(NetfilterLimits, AnIcmpErrorAboutAnotherPacketRefusesNothing) {
+  constexpr std::uint16_t kClosed = 5000, kDropped = 5001, kRejected = 5002;
+  constexpr std::size_t kTimes = 50;
+  const RoutedPath path;
+  set_sysctl(path.router, "net/ipv4/icmp_ratelimit", "0");
+  const Firewall firewall(path.router, Dialect::iptables);
+  firewall.load(
+      Family::ip4,
+      {"filter",
+       {{"INPUT", {raw("-p udp --dport 5001 -j DROP"), raw("-p udp --dport 5002 -j REJECT")}, "filter", "input"}}});
+  NetfilterRun run(path.router, {.netfilter = "{rules: off}"});
+  const auto flow = [](std::uint16_t port) {
+    return Tuple{RoutedPath::client_address(Family::ip4), 40000, RoutedPath::near_address(Family::ip4), port};
+  };
+  for (std::size_t i = 0; i < kTimes; ++i) {
+    for (const auto port : {kClosed, kDropped, kRejected}) send_udp(path.client, flow(port), 1);
+  }
+  std::this_thread::sleep_for(told());
+  const RunRecords all = run.stop();
+  const auto of = [&](std::uint16_t port) { return all.of("UDP", flow(port), "ingress", "cl0"); };
+  EXPECT_EQ(of(kClosed).sum("netfilter_accepts"), kTimes);
+  EXPECT_EQ(of(kDropped).sum("netfilter_drops"), kTimes);
+  EXPECT_EQ(of(kDropped).sum("netfilter_rejects"), 0u);
+  EXPECT_EQ(of(kRejected).sum("netfilter_rejects"), kTimes);
+}
+
 // Without it the verifier refuses all our programs: said once, by name.
 TEST(NetfilterLimits, WithoutPerfmonItSaysSoOnce) {
   const RoutedPath path;
