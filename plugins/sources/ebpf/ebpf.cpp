@@ -66,7 +66,7 @@ void Ebpf::start_netfilter() {
   netfilter_ = std::make_unique<Netfilter>(config_.netfilter, context_, *table_);
   auto done = netfilter_->start();
   if (done) {
-    ports_.on_attach([this](std::uint32_t ifindex, std::uint32_t directions) { netfilter_->add(ifindex, directions); });
+    ports_.on_attach([this](std::uint32_t ifindex, Direction direction) { netfilter_->add(ifindex, direction); });
     return;
   }
   netfilter_.reset();

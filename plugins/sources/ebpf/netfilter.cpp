@@ -256,13 +256,14 @@ void Netfilter::watch(std::vector<std::pair<std::uint32_t, std::uint32_t>> inter
                          " at most");
 }
 
-void Netfilter::add(std::uint32_t ifindex, std::uint32_t directions) {
+void Netfilter::add(std::uint32_t ifindex, Direction direction) {
+  const std::uint32_t bit = 1U << (direction == Direction::egress ? FFFA_EGRESS : FFFA_INGRESS);
   auto all = watched_;
   const auto known = std::find_if(all.begin(), all.end(), [=](const auto& item) { return item.first == ifindex; });
   if (known == all.end())
-    all.emplace_back(ifindex, directions);
+    all.emplace_back(ifindex, bit);
   else
-    known->second = directions;
+    known->second |= bit;
   watch(std::move(all));
 }
 

@@ -118,12 +118,15 @@ void Ports::name(const Link& link) {
 Result<Attachment> Ports::attach_at_xdp(const Target& target, bool generic) {
   auto program = programs_(Program::xdp_ingress);
   if (!program) return program.error();
+  told_(target.ifindex,
+        Direction::ingress);  // before, because the card's queues may count packets while it is attached
   return attach_xdp(*program, target, generic);
 }
 
 Result<Attachment> Ports::attach_at_tc(const Target& target, Direction direction) {
   auto program = programs_(direction == Direction::ingress ? Program::tc_ingress : Program::tc_egress);
   if (!program) return program.error();
+  told_(target.ifindex, direction);
   return attach_tc(*program, target, direction);
 }
 
@@ -150,7 +153,6 @@ Result<void> Ports::attach(Port& port) {
   const auto take = [&](std::optional<Attachment>& place, Result<Attachment> attached) {
     if (attached) {
       place.emplace(std::move(*attached));
-      told_(port.link.ifindex, directions_of(port));
       more = true;
     } else if (result) {
       result = attached.error();
@@ -324,14 +326,11 @@ std::vector<InterfaceStatus> Ports::statuses() const {
   return all;
 }
 
-std::uint32_t Ports::directions_of(const Port& port) {
-  return (port.ingress ? 1U << FFFA_INGRESS : 0U) | (port.egress ? 1U << FFFA_EGRESS : 0U);
-}
-
 std::vector<std::pair<std::uint32_t, std::uint32_t>> Ports::attached() const {
   std::vector<std::pair<std::uint32_t, std::uint32_t>> all;
   for (const auto& [ifindex, port] : ports_) {
-    if (const std::uint32_t directions = directions_of(port); directions != 0) all.emplace_back(ifindex, directions);
+    const std::uint32_t directions = (port.ingress ? 1U << FFFA_INGRESS : 0U) | (port.egress ? 1U << FFFA_EGRESS : 0U);
+    if (directions != 0) all.emplace_back(ifindex, directions);
   }
   return all;
 }
