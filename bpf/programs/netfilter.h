@@ -74,15 +74,56 @@ FFFA_INLINE int fffa_is_answer(const struct fffa_note *n)
 	return n->key.proto == FFFA_PROTO_ICMPV6 && type == 1;
 }
 
-/* An answer that is sent while this CPU is inside another packet's hook, and to that one's sender, refuses it. */
-FFFA_INLINE void fffa_note_answer(const struct fffa_note *answer, __u32 busy)
+/* Whom an answer is to: a reset says it in its ports, an ICMP error quotes the packet. What cannot be read stays 0.
+ * `dst`: where the answered packet went. */
+FFFA_INLINE void fffa_read_answer(struct fffa_sent_answer *a, union fffa_addr *dst, const struct fffa_note *n,
+				  const struct sk_buff *skb, const int direct)
 {
+	union fffa_addr src = {0};
+	struct fffa_measure m = {0};
+	__u32 proto = 0, ports = 0;
+	const __u8 *ip = fffa_network_header(skb);
+	const __u32 left = fffa_linear(skb, ip), quoted = n->key.family == 4 ? 28 : 48;
+	a->to = n->key.remote_addr;
+	*dst = n->key.local_addr;
+	a->from_port = a->to_port = a->proto = 0;
+	if (n->key.proto == FFFA_PROTO_TCP) {
+		a->proto = FFFA_PROTO_TCP;
+		a->from_port = n->key.local_port;
+		a->to_port = n->key.remote_port;
+		return;
+	}
+	/* with options or extension headers before it the quotation is elsewhere, and is no IP header there */
+	if (left < quoted || !fffa_read_ip(ip + quoted, left - quoted, &proto, &m, &src, dst, direct)) return;
+	if (src.words[0] != a->to.words[0] || src.words[1] != a->to.words[1]) return;
+	a->proto = (__u8)proto;
+	if ((proto != FFFA_PROTO_TCP && proto != FFFA_PROTO_UDP) || left < quoted + m.headers + 4) return;
+	fffa_read_words(&ports, ip + quoted + m.headers, 1, direct);
+	a->to_port = __builtin_bswap16((__u16)ports);
+	a->from_port = __builtin_bswap16((__u16)(ports >> 16));
+}
+
+/* An answer that is sent while this CPU is inside another packet's hook, and to that one's sender, refuses it. Its
+ * ports tell it from what a queue gives back meanwhile: such a packet enters no hook that would say so. The destination
+ * may have been translated; then its address, too, is another. */
+FFFA_INLINE void fffa_note_answer(const struct fffa_note *answer, const struct sk_buff *skb, __u32 busy,
+				  const int direct)
+{
+	struct fffa_sent_answer a;
+	union fffa_addr to;
 	const __u32 index = busy - 1;
 	struct fffa_note *n = busy ? bpf_map_lookup_elem(&notes, &index) : 0;
 	if (!n || n == answer || !n->known || !n->hook) return;
+	fffa_read_answer(&a, &to, answer, skb, direct);
+	const union fffa_addr *dst = n->local ? &n->key.remote_addr : &n->key.local_addr;
 	const union fffa_addr *src = n->local ? &n->key.local_addr : &n->key.remote_addr;
-	if (src->words[0] == answer->key.remote_addr.words[0] && src->words[1] == answer->key.remote_addr.words[1])
-		n->answered = 1;
+	if (src->words[0] != a.to.words[0] || src->words[1] != a.to.words[1]) return;
+	if (a.proto && a.proto != n->key.proto) return;
+	if (a.to_port && a.to_port != (n->local ? n->key.local_port : n->key.remote_port)) return;
+	if (a.to_port && to.words[0] == dst->words[0] && to.words[1] == dst->words[1] &&
+	    a.from_port != (n->local ? n->key.remote_port : n->key.local_port))
+		return;
+	n->answered = 1;
 }
 
 FFFA_INLINE void fffa_enter_hook(struct sk_buff *skb, const struct nf_hook_state *state, __u32 hook, const int direct)
@@ -111,7 +152,7 @@ FFFA_INLINE void fffa_enter_hook(struct sk_buff *skb, const struct nf_hook_state
 		return;
 	}
 	const __u32 cpu = bpf_get_smp_processor_id() % FFFA_CPUS;
-	if (hook == FFFA_LOCAL_OUT && n->known && fffa_is_answer(n)) fffa_note_answer(n, busy_with[cpu]);
+	if (hook == FFFA_LOCAL_OUT && n->known && fffa_is_answer(n)) fffa_note_answer(n, skb, busy_with[cpu], direct);
 	busy_with[cpu] = 1 + at.index;
 }
 
@@ -218,17 +259,16 @@ FFFA_INLINE void fffa_accept_noted(struct fffa_note *n, const struct sk_buff *sk
 struct fffa_sent_answer sent_answers[FFFA_CPUS];
 enum { FFFA_ANSWER_NS = 1000000 };
 
-FFFA_INLINE void fffa_remember_answer(const struct fffa_note *n)
+FFFA_INLINE void fffa_remember_answer(const struct fffa_note *n, const struct sk_buff *skb, const int direct)
 {
 	struct fffa_sent_answer *sent = &sent_answers[bpf_get_smp_processor_id() % FFFA_CPUS];
+	union fffa_addr dst;
 	sent->time_ns = fffa_now();
-	sent->to = n->key.remote_addr;
-	sent->from_port = n->key.proto == FFFA_PROTO_TCP ? n->key.local_port : 0;
-	sent->to_port = n->key.proto == FFFA_PROTO_TCP ? n->key.remote_port : 0;
+	fffa_read_answer(sent, &dst, n, skb, direct);
 }
 
-/* `src_port`, `dst_port`: the packet's, as it was refused. A reset to another port of its sender is of another
- * connection: a port scan meets closed ports and dropped packets by turns. */
+/* `src_port`, `dst_port`: the packet's, as it was refused; an answer may name the port as it was before translation. An
+ * answer to other ports is another packet's: a port scan meets closed ports and dropped packets by turns. */
 FFFA_INLINE int fffa_was_answered(const struct fffa_note *n, __u16 src_port, __u16 dst_port)
 {
 	struct fffa_sent_answer *sent = &sent_answers[bpf_get_smp_processor_id() % FFFA_CPUS];
@@ -236,7 +276,11 @@ FFFA_INLINE int fffa_was_answered(const struct fffa_note *n, __u16 src_port, __u
 	if (!sent->time_ns || fffa_now() - sent->time_ns > FFFA_ANSWER_NS || sent->to.words[0] != src->words[0] ||
 	    sent->to.words[1] != src->words[1])
 		return 0;
-	if (sent->to_port && (sent->to_port != src_port || sent->from_port != dst_port)) return 0;
+	if (sent->proto && sent->proto != n->key.proto) return 0;
+	if (sent->to_port &&
+	    (sent->to_port != src_port ||
+	     (sent->from_port != dst_port && sent->from_port != (n->local ? n->key.remote_port : n->key.local_port))))
+		return 0;
 	sent->time_ns = 0; /* one answer, one packet */
 	return 1;
 }
@@ -284,7 +328,7 @@ FFFA_INLINE void fffa_accept_unnoted(struct sk_buff *skb, const struct nf_hook_s
 	} else {
 		fffa_note_output(&n, skb, state->out ? (__u32)state->out->ifindex : 0, &now, direct);
 		if (fffa_likely(n.known)) fffa_accept_output(&n, &now, skb);
-		if (n.local && n.known && fffa_unlikely(fffa_is_answer(&n))) fffa_remember_answer(&n);
+		if (n.local && n.known && fffa_unlikely(fffa_is_answer(&n))) fffa_remember_answer(&n, skb, direct);
 	}
 	if (fffa_unlikely(!n.known)) fffa_count_unattributed(FFFA_NOT_PARSED, 1);
 }
@@ -386,47 +430,6 @@ FFFA_INLINE void fffa_refuse(struct fffa_note *n, const struct sk_buff *skb, __u
 	fffa_name_leaving(&now, n, skb, direct);
 	if (c.ct && !n->key.encap) fffa_translate(&c, &now, 1, FFFA_EGRESS, direct);
 	fffa_refuse_egress(&now, &refusal, n->local ? &n->key : &now);
-}
-
-/* ---- where a packet was refused, if it was not noted ---- */
-
-enum {
-	FFFA_DST_NOREF = 1,          /* in skb->_skb_refdst */
-	FFFA_DST_METADATA = 0x0080,  /* of a tunnel: no route */
-	FFFA_RT_LOCAL = 0x80000000,  /* RTCF_LOCAL, RTF_LOCAL */
-	FFFA_RT_ANYCAST = 0x00100000 /* RTF_ANYCAST */
-};
-
-/* By its route: it has none before it was routed, and which way it goes afterwards. */
-FFFA_INLINE __u32 fffa_hook_by_route(const struct sk_buff *skb, const int direct)
-{
-	__u32 flags, input, first = 0;
-	const unsigned long refdst = skb->_skb_refdst & ~(unsigned long)FFFA_DST_NOREF;
-	const __u32 came_in = (__u32)skb->skb_iif, at = skb->dev ? (__u32)skb->dev->ifindex : 0;
-	if (!(direct & FFFA_PLAIN_LOADS) || !refdst) return FFFA_PRE_ROUTING;
-	const struct rtable *route = fffa_kernel_cast(refdst, struct rtable);
-	if (route->dst.flags & FFFA_DST_METADATA) return FFFA_PRE_ROUTING;
-	if (skb->protocol == __builtin_bswap16(FFFA_ETH_IPV4)) {
-		flags = route->rt_flags;
-		input = route->rt_is_input;
-	} else {
-		flags = fffa_kernel_cast(refdst, struct rt6_info)->rt6i_flags;
-		input = came_in != 0;
-		fffa_read_words(&first, fffa_network_header(skb) + 24, 1, direct);
-		if ((__u8)first == 0xff || flags & FFFA_RT_ANYCAST) flags |= FFFA_RT_LOCAL;
-	}
-	if (came_in && flags & FFFA_RT_LOCAL) return FFFA_LOCAL_IN;
-	if (input) return at == came_in ? FFFA_FORWARD : FFFA_POST_ROUTING;
-	return at ? FFFA_POST_ROUTING : FFFA_LOCAL_OUT;
-}
-
-/* The interface that its route leads to. */
-FFFA_INLINE __u32 fffa_routed_to(const struct sk_buff *skb, const int direct)
-{
-	const unsigned long refdst = skb->_skb_refdst & ~(unsigned long)FFFA_DST_NOREF;
-	if (!(direct & FFFA_PLAIN_LOADS) || !refdst) return 0;
-	const struct net_device *dev = fffa_kernel_cast(refdst, struct rtable)->dst.dev;
-	return dev ? (__u32)dev->ifindex : 0;
 }
 
 FFFA_INLINE void fffa_refuse_unnoted(struct sk_buff *skb, __u32 reason, const int direct)

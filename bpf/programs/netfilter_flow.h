@@ -94,4 +94,45 @@ FFFA_INLINE void fffa_set_translation(struct fffa_translation *t, const struct f
 	__sync_lock_test_and_set(&t->state, FFFA_TRANSLATED);
 }
 
+/* ---- where a packet was refused, if it was not noted ---- */
+
+enum {
+	FFFA_DST_NOREF = 1,          /* in skb->_skb_refdst */
+	FFFA_DST_METADATA = 0x0080,  /* of a tunnel: no route */
+	FFFA_RT_LOCAL = 0x80000000,  /* RTCF_LOCAL, RTF_LOCAL */
+	FFFA_RT_ANYCAST = 0x00100000 /* RTF_ANYCAST */
+};
+
+/* By its route: it has none before it was routed, and which way it goes afterwards. */
+FFFA_INLINE __u32 fffa_hook_by_route(const struct sk_buff *skb, const int direct)
+{
+	__u32 flags, input, first = 0;
+	const unsigned long refdst = skb->_skb_refdst & ~(unsigned long)FFFA_DST_NOREF;
+	const __u32 came_in = (__u32)skb->skb_iif, at = skb->dev ? (__u32)skb->dev->ifindex : 0;
+	if (!(direct & FFFA_PLAIN_LOADS) || !refdst) return FFFA_PRE_ROUTING;
+	const struct rtable *route = fffa_kernel_cast(refdst, struct rtable);
+	if (route->dst.flags & FFFA_DST_METADATA) return FFFA_PRE_ROUTING;
+	if (skb->protocol == __builtin_bswap16(FFFA_ETH_IPV4)) {
+		flags = route->rt_flags;
+		input = route->rt_is_input;
+	} else {
+		flags = fffa_kernel_cast(refdst, struct rt6_info)->rt6i_flags;
+		input = came_in != 0;
+		fffa_read_words(&first, fffa_network_header(skb) + 24, 1, direct);
+		if ((__u8)first == 0xff || flags & FFFA_RT_ANYCAST) flags |= FFFA_RT_LOCAL;
+	}
+	if (came_in && flags & FFFA_RT_LOCAL) return FFFA_LOCAL_IN;
+	if (input) return at == came_in ? FFFA_FORWARD : FFFA_POST_ROUTING;
+	return at ? FFFA_POST_ROUTING : FFFA_LOCAL_OUT;
+}
+
+/* The interface that its route leads to. */
+FFFA_INLINE __u32 fffa_routed_to(const struct sk_buff *skb, const int direct)
+{
+	const unsigned long refdst = skb->_skb_refdst & ~(unsigned long)FFFA_DST_NOREF;
+	if (!(direct & FFFA_PLAIN_LOADS) || !refdst) return 0;
+	const struct net_device *dev = fffa_kernel_cast(refdst, struct rtable)->dst.dev;
+	return dev ? (__u32)dev->ifindex : 0;
+}
+
 #endif

@@ -192,7 +192,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Wrong{"proto in [TCP", 13, "got the end"}, Wrong{"proto not TCP", 10, "expected `in` behind `not`"},
                     Wrong{"drop_reason == 'abc", 15, "got `'`", "never closed"},
                     Wrong{"initiator AND encapsulated", 10, "expected an operator"},
-                    Wrong{"initiator and \x01", 14, "got `?`"}));
+                    Wrong{"initiator and \x01", 14, "got `?`"},
+                    Wrong{"packets \xe2\x89\xa5 5", 8, "got `\xe2\x89\xa5`"}));
 INSTANTIATE_TEST_SUITE_P(
     Types, Refuses,
     testing::Values(

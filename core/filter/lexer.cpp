@@ -27,6 +27,13 @@ std::string_view first_of(const std::array<std::string_view, N>& all, std::strin
 constexpr std::array<std::string_view, 11> kSigns = {"==", "!=", "<=", ">=", "<", ">", "(", ")", "[", "]", ","};
 constexpr std::array<std::string_view, 2> kOthers = {"&&", "||"};  // of other languages: named as a whole
 
+// How many bytes belong to the first character: cut in two it would not be text in an error message.
+std::size_t character_length(std::string_view text) noexcept {
+  std::size_t length = 1;
+  while (length < text.size() && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) ++length;
+  return length;
+}
+
 }  // namespace
 
 bool is_keyword(std::string_view word) noexcept {
@@ -67,7 +74,7 @@ void Lexer::advance() {
     next_.text = rest.substr(0, sign.size());
   } else {
     next_.kind = Token::Kind::wrong;
-    next_.text = rest.substr(0, std::max<std::size_t>(first_of(kOthers, rest).size(), 1));
+    next_.text = rest.substr(0, std::max(first_of(kOthers, rest).size(), character_length(rest)));
   }
   at_ += next_.text.size();
 }

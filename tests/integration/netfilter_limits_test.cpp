@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Where netfilter's records end: other namespaces, more connections than can be traced, missing rights, a killed
 // process, packets that no firewall dropped.
+#include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <gtest/gtest.h>
 #include <net/if.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -154,6 +157,33 @@ TEST(NetfilterLimits, AnAnswerToAnotherConnectionRefusesNothing) {
   std::this_thread::sleep_for(told());
   const RunRecords all = run.stop();
   const auto of = [&](std::uint16_t port) { return all.of("TCP", flow(port), "ingress", "cl0"); };
+  EXPECT_EQ(of(kClosed).sum("netfilter_accepts"), kTimes);
+  EXPECT_EQ(of(kDropped).sum("netfilter_drops"), kTimes);
+  EXPECT_EQ(of(kDropped).sum("netfilter_rejects"), 0u);
+  EXPECT_EQ(of(kRejected).sum("netfilter_rejects"), kTimes);
+}
+
+// The same by UDP, where the answers are ICMP errors.
+TEST(NetfilterLimits, AnIcmpErrorAboutAnotherPacketRefusesNothing) {
+  constexpr std::uint16_t kClosed = 5000, kDropped = 5001, kRejected = 5002;
+  constexpr std::size_t kTimes = 50;
+  const RoutedPath path;
+  set_sysctl(path.router, "net/ipv4/icmp_ratelimit", "0");
+  const Firewall firewall(path.router, Dialect::iptables);
+  firewall.load(
+      Family::ip4,
+      {"filter",
+       {{"INPUT", {raw("-p udp --dport 5001 -j DROP"), raw("-p udp --dport 5002 -j REJECT")}, "filter", "input"}}});
+  NetfilterRun run(path.router, {.netfilter = "{rules: off}"});
+  const auto flow = [](std::uint16_t port) {
+    return Tuple{RoutedPath::client_address(Family::ip4), 40000, RoutedPath::near_address(Family::ip4), port};
+  };
+  for (std::size_t i = 0; i < kTimes; ++i) {
+    for (const auto port : {kClosed, kDropped, kRejected}) send_udp(path.client, flow(port), 1);
+  }
+  std::this_thread::sleep_for(told());
+  const RunRecords all = run.stop();
+  const auto of = [&](std::uint16_t port) { return all.of("UDP", flow(port), "ingress", "cl0"); };
   EXPECT_EQ(of(kClosed).sum("netfilter_accepts"), kTimes);
   EXPECT_EQ(of(kDropped).sum("netfilter_drops"), kTimes);
   EXPECT_EQ(of(kDropped).sum("netfilter_rejects"), 0u);
@@ -402,6 +432,56 @@ Line line_of(const std::vector<std::string>& lines, const Tuple& flow, const std
     EXPECT_EQ(word[11], "OK") << line;
   }
   return sum;
+}
+
+// What passes while fffa starts is counted with its verdict or not at all.
+TEST(NetfilterLimits, VerdictsAreThereFromTheFirstPacketOn) {
+  const RoutedPath path;
+  load_forward(Firewall(path.router, Dialect::iptables), {raw("-p udp --dport 4000 -j REJECT")}, true);
+  const Tuple refused = forwarded(Family::ip4, 40000, 4000);
+  std::atomic<bool> done{false};
+  std::thread sender([&] {
+    while (!done) {
+      send_udp(path.client, refused, 1);
+      std::this_thread::sleep_for(milliseconds(2));
+    }
+  });
+  NetfilterRun run(path.router);
+  done = true;
+  sender.join();
+  std::this_thread::sleep_for(told());
+  const FlowRecords records = run.stop().of("UDP", refused, "ingress", "cl0");
+  EXPECT_GE(records.sum("packets"), 1u);
+  // between counting and the verdict of one packet lies the moment in which both begin
+  EXPECT_LE(records.sum("packets"), records.sum("refused_packets") + 1);
+  EXPECT_EQ(records.sum("netfilter_accepts"), 0u);
+}
+
+// A TCP connection that is older than fffa.
+TEST(NetfilterLimits, AnOldConnectionLearnsItsRule) {
+  const RoutedPath path;
+  load_forward(Firewall(path.router, Dialect::iptables), {raw("-p tcp --dport 4000 -j ACCEPT")}, true);
+  const Responder server(path.server, {4000}, {});
+  const Netns::Inside inside(path.client);
+  const int connection = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(4000);
+  ASSERT_EQ(::inet_pton(AF_INET, RoutedPath::server_address(Family::ip4).c_str(), &to.sin_addr), 1);
+  ASSERT_EQ(::connect(connection, reinterpret_cast<const sockaddr*>(&to), sizeof to), 0);
+  sockaddr_in own{};
+  socklen_t size = sizeof own;
+  ASSERT_EQ(::getsockname(connection, reinterpret_cast<sockaddr*>(&own), &size), 0);
+  NetfilterRun run(path.router);
+  for (int i = 0; i < 40; ++i) {
+    ASSERT_EQ(::send(connection, "x", 1, MSG_NOSIGNAL), 1);
+    std::this_thread::sleep_for(milliseconds(100));
+  }
+  ::close(connection);
+  std::this_thread::sleep_for(told());
+  const FlowRecords records = run.stop().of("TCP", forwarded(Family::ip4, ntohs(own.sin_port), 4000), "ingress", "cl0");
+  EXPECT_EQ(records.last("netfilter_rule_num"), 1) << "asked for, for want of a first packet";
+  EXPECT_EQ(records.last("netfilter_match_info"), "tcp dpt:4000");
 }
 
 TEST(NetfilterLimits, FlowLogsHaveALineForWhatWasRefused) {

@@ -7,6 +7,6 @@ export FFFA=/work/bin/fffa FFFA_EMULATED=1
 uname -r
 "$FFFA" doctor || true
 ./netfilter_harness_test --gtest_brief=1
-./netfilter_records_test --gtest_brief=1 --gtest_filter='*/iptables:*/nft:*/nftDnatAndMasquerade'
+./netfilter_records_test --gtest_brief=1 --gtest_filter='*/iptables:*/nftDnatAndMasquerade'
 ./netfilter_rules_test --gtest_brief=1 --gtest_filter='*TheClassicExample*:*DroppedBefore*'
 ./netfilter_limits_test --gtest_brief=1 --gtest_filter='*OtherNamespaces*:*Killed*:*OtherDrops*:*NobodyJoined*'

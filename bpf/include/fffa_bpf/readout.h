@@ -95,16 +95,17 @@ enum fffa_noting { FFFA_NO_NOTES = 0, FFFA_NOTES_BEGIN = 1, FFFA_NOTES_TAKEN = 2
 struct fffa_sent_answer {
 	__u64 time_ns; /* 0: it was matched to the packet that it answers */
 	union fffa_addr to;
-	__u16 from_port; /* of a reset; an ICMP error has none */
-	__u16 to_port;   /* likewise: 0 */
-	__u32 reserved;
+	__u16 from_port; /* of a reset; of an ICMP error those of the packet that it quotes, turned round */
+	__u16 to_port;   /* likewise; 0: not known */
+	__u8 proto;      /* what it answers; 0: not known */
+	__u8 reserved[3];
 };
 FFFA_SIZE(fffa_sent_answer, 32);
 FFFA_AT(fffa_sent_answer, time_ns, 0);
 FFFA_AT(fffa_sent_answer, to, 8);
 FFFA_AT(fffa_sent_answer, from_port, 24);
 FFFA_AT(fffa_sent_answer, to_port, 26);
-FFFA_AT(fffa_sent_answer, reserved, 28);
+FFFA_AT(fffa_sent_answer, proto, 28);
 
 /* Interfaces that have counters of their own; packets of any further one count together, behind the last place. */
 #define FFFA_INTERFACES 256

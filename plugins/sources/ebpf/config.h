@@ -50,7 +50,7 @@ FFFA_ENUM(Tunnel, (geneve, "geneve", "UDP port 6081, as AWS Gateway Load Balance
 FFFA_ENUM(Detail, (final, "final", "the deciding hooks of each packet"),
           (all, "all", "also counts for each hook, as metrics"))
 FFFA_ENUM(Rules, (first_packet, "first_packet", "of each connection's first packet, and of refused flows"),
-          (sampled, "sampled", "of any packet, as many as `rate` allows"), (off, "off", "no rules"))
+          (sampled, "sampled", "of one packet in 100, by chance, and of refused flows"), (off, "off", "no rules"))
 
 FFFA_CONFIG(NetfilterConfig, (detail, "what is counted"), (rules, "which packets are traced for the rule that decided"),
             (rate, "packets traced, at most, each second", fffa::range(1, 100000)))

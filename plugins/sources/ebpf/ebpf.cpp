@@ -64,9 +64,11 @@ bool Ebpf::wants_netfilter() const {
 // Flows are captured without it, too.
 void Ebpf::start_netfilter() {
   netfilter_ = std::make_unique<Netfilter>(config_.netfilter, context_, *table_);
-  netfilter_->watch(ports_.attached());
   auto done = netfilter_->start();
-  if (done) return;
+  if (done) {
+    ports_.on_attach([this](std::uint32_t ifindex, Direction direction) { netfilter_->add(ifindex, direction); });
+    return;
+  }
   netfilter_.reset();
   context_.log().warning(done.error().message +
                          ": flows are captured without netfilter's verdicts (`fffa doctor` "
@@ -80,8 +82,9 @@ Result<void> Ebpf::start() {
   if (!table) return table.error();
   table_ = std::move(*table);
   readout_ = std::make_unique<Readout>(config_, context_, *table_, ports_);
-  if (auto done = ports_.start([this](Program which) { return table_->program(which); }); !done) return done;
+  // first, because it takes its time: what an interface carries has its verdicts from the beginning
   if (wants_netfilter()) start_netfilter();
+  if (auto done = ports_.start([this](Program which) { return table_->program(which); }); !done) return done;
   readout_->tell(netfilter_.get());
   return watch();
 }

@@ -10,6 +10,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -174,6 +175,9 @@ Result<void> Netfilter::start() {
   }
   if (config_.rules != Rules::off) start_rules();
   follow_queues();
+  context_.log().info("netfilter: verdicts" +
+                      (rules_ ? ", rules by the table inet " + rules_->table() : std::string()) +
+                      (noting_ ? ", packets followed from hook to hook" : ""));
   return {};
 }
 
@@ -252,6 +256,17 @@ void Netfilter::watch(std::vector<std::pair<std::uint32_t, std::uint32_t>> inter
                          " at most");
 }
 
+void Netfilter::add(std::uint32_t ifindex, Direction direction) {
+  const std::uint32_t bit = 1U << (direction == Direction::egress ? FFFA_EGRESS : FFFA_INGRESS);
+  auto all = watched_;
+  const auto known = std::find_if(all.begin(), all.end(), [=](const auto& item) { return item.first == ifindex; });
+  if (known == all.end())
+    all.emplace_back(ifindex, bit);
+  else
+    known->second |= bit;
+  watch(std::move(all));
+}
+
 Text Netfilter::reason_name(std::uint32_t reason) {
   const auto known = reasons_.find(reason);
   if (known != reasons_.end()) return known->second;
@@ -283,7 +298,12 @@ void Netfilter::settle(std::vector<FlowRecord>& records, std::int64_t began) {
   }
   for (const auto& [index, flow] : late_) {
     FlowRecord& record = records[index];
-    if (!add_rule(flow, record) && refuses(record.netfilter_verdict) && !links_.empty()) rules_->want(flow);
+    if (add_rule(flow, record) || links_.empty()) continue;
+    // a connection that is older than we are has no first packet any more: it is asked for once
+    if (refuses(record.netfilter_verdict))
+      rules_->want(flow);
+    else
+      rules_->want_once(flow);
   }
   late_.clear();
 }

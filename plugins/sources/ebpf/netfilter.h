@@ -41,6 +41,8 @@ class Netfilter {
 
   // These interfaces' flows get verdicts: as Ports::attached() says.
   void watch(std::vector<std::pair<std::uint32_t, std::uint32_t>> interfaces);
+  // This one too, in this direction.
+  void add(std::uint32_t ifindex, Direction direction);
 
   // Adds to records[index], of one side of an entry, what the kernel's numbers mean.
   void complete(const fffa_drain_record& entry, std::vector<FlowRecord>& records, std::size_t index);

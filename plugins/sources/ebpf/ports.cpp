@@ -118,12 +118,15 @@ void Ports::name(const Link& link) {
 Result<Attachment> Ports::attach_at_xdp(const Target& target, bool generic) {
   auto program = programs_(Program::xdp_ingress);
   if (!program) return program.error();
+  told_(target.ifindex,
+        Direction::ingress);  // before, because the card's queues may count packets while it is attached
   return attach_xdp(*program, target, generic);
 }
 
 Result<Attachment> Ports::attach_at_tc(const Target& target, Direction direction) {
   auto program = programs_(direction == Direction::ingress ? Program::tc_ingress : Program::tc_egress);
   if (!program) return program.error();
+  told_(target.ifindex, direction);
   return attach_tc(*program, target, direction);
 }
 

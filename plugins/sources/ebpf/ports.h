@@ -32,6 +32,8 @@ class Ports {
   // Attaches to what is there and matches. An error if all of that failed; what does not exist yet is waited for, with
   // a warning.
   Result<void> start(Programs programs);
+  // Called when an interface is about to be captured in a direction.
+  void on_attach(std::function<void(std::uint32_t ifindex, Direction direction)> told) { told_ = std::move(told); }
   // Readable when follow() has something to do.
   int fd() const noexcept { return netlink_->fd(); }
   // Takes in what has changed since.
@@ -84,6 +86,7 @@ class Ports {
   const Config& config_;
   StageContext& context_;
   Programs programs_;
+  std::function<void(std::uint32_t, Direction)> told_ = [](std::uint32_t, Direction) {};
   std::optional<RtNetlink> netlink_;
   std::map<std::uint32_t, Link> links_;  // all of the namespace
   std::vector<LinkAddress> addresses_;

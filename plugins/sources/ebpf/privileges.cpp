@@ -121,7 +121,9 @@ Finding btf_finding() {
 
 Finding lockdown_finding() {
   const std::string mode = lockdown();
-  if (mode.empty()) return {Finding::Level::degraded, "lockdown", "unknown: securityfs cannot be read", {}};
+  if (mode.empty())
+    return {Finding::Level::degraded, "lockdown", "unknown: securityfs cannot be read",
+            "matters before kernel 6.4 only; `ip netns exec` and most containers hide securityfs"};
   if (mode == "none") return {Finding::Level::ok, "lockdown", mode, {}};
   return {Finding::Level::degraded, "lockdown", mode,
           "flows are captured; tracing programs (netfilter on kernels before 6.4) may be refused"};

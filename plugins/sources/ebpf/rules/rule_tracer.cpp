@@ -97,7 +97,7 @@ class RuleTracer::Impl {
   Result<void> begin();
   void read();
   const Rule* find(const TracedFlow& flow);
-  void want(const TracedFlow& flow);
+  void want(const TracedFlow& flow, bool again);
   void forget(const TracedFlow& flow) { flows_.erase(flow); }
 
   bool queues() const { return ruleset_.queues(); }
@@ -342,10 +342,12 @@ const Rule* RuleTracer::Impl::find(const TracedFlow& flow) {
   return &answer_;
 }
 
-void RuleTracer::Impl::want(const TracedFlow& flow) {
+void RuleTracer::Impl::want(const TracedFlow& flow, bool again) {
   const auto now = Clock::now();
   const auto* asked = wanted_.find(flow);
-  if ((asked != nullptr && now - *asked < kWantAgain) || wants_.size() >= std::clamp(options_.rate, 16U, 1024U)) return;
+  if (asked != nullptr && (!again || now - *asked < kWantAgain)) return;
+  const std::size_t most = std::clamp(options_.rate, 16U, 1024U);
+  if (wants_.size() >= (again ? most : most / 2)) return;
   wanted_.put(flow, now);
   wants_.push_back(flow);
   send_wants(now);
@@ -401,7 +403,10 @@ const Rule* RuleTracer::find(const TracedFlow& flow) {
   return impl_->find(flow);
 }
 void RuleTracer::want(const TracedFlow& flow) {
-  impl_->want(flow);
+  impl_->want(flow, true);
+}
+void RuleTracer::want_once(const TracedFlow& flow) {
+  impl_->want(flow, false);
 }
 void RuleTracer::forget(const TracedFlow& flow) {
   impl_->forget(flow);

@@ -89,6 +89,8 @@ class RuleTracer {
   // Traces the next packet of a flow whose rule is not known, or not any more, within the rate. All that
   // come within a tenth of a second are one command to the kernel; at most once per second and flow.
   void want(const TracedFlow& flow);
+  // Likewise, unless it was asked for already, and after those that were.
+  void want_once(const TracedFlow& flow);
   void forget(const TracedFlow& flow);
 
   // Packets were traced of which it is not known yet which rule decided them: it will be soon.

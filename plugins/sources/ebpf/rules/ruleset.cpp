@@ -82,11 +82,8 @@ Result<std::vector<ListedTable>> Lister::list_nft() {
     const auto before = dump_.generation();
     if (!before) return before.error();
     auto tables = dump_.tables();
-    if (!tables) {
-      last = tables.error();
-      if (last.system_errno != EINTR) return last;
-      continue;
-    }
+    if (!tables && tables.error().system_errno == EINTR) continue;  // changed meanwhile
+    if (!tables) return tables.error();
     if (keep_texts(*tables)) return tables;
     auto text = nft_.run("list ruleset\n");
     const auto after = dump_.generation();
