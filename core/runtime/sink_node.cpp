@@ -220,7 +220,8 @@ void SinkNode::said(const std::string& trouble, LogLevel level, const std::strin
   degrade(trouble);
   if (trouble == trouble_) return;
   trouble_ = trouble;
-  log().log(level, trouble + ": " + consequence);
+  const std::string place = to_string(spec_.at);
+  log().log(level, trouble + ": " + consequence + (place.empty() ? "" : " (" + place + ")"));
 }
 
 void SinkNode::break_down(const Error& error) {

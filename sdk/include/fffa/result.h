@@ -15,7 +15,7 @@ namespace fffa {
 // What the runtime does about an error that a sink returns; elsewhere only the text matters.
 enum class Disposition : std::uint8_t {
   retry,        // the batch was not taken: the same batch is offered again after a pause
-  reject,       // this batch will never be taken: the sink's on_reject decides (hold, drop)
+  reject,       // this batch will never be taken: the sink's on_reject decides (hold, dead_letter, drop)
   fatal,        // the stage cannot go on: it is stopped and rebuilt by the runtime, or ends the run
   unavailable,  // this machine does not allow it: a privilege or a kernel feature is missing. A source that cannot
                 // start so ends the run with exit code 3
