@@ -90,6 +90,7 @@ void Kafka::write(std::shared_ptr<const Batch> batch, Completion completion) {
   Flight& flight = begin(std::move(batch), std::move(completion));
   prepare(flight);
   send(flight);
+  producer_->serve();
 }
 
 // A batch that the host was told to offer again: it may still be in the air, have arrived, or lack some records.
@@ -234,7 +235,7 @@ void Kafka::reported(void* token, rd_kafka_resp_err_t error, bool may_be_there) 
   Slot& slot = *static_cast<Slot*>(token);
   slot.error = error;
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-    delivered_.store(delivered_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    delivered_.fetch_add(1, std::memory_order_relaxed);
     if (slot.way == Way::dead_letter) dead_lettered_.add();
   } else if (may_be_there) {
     doubtful_.add();

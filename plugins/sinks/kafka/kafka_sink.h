@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Records to Kafka. A batch is complete when the brokers have reported on each of its records.
 //
-// Threads: the host's calls write() and the timer; a producer's thread brings reports, and sends again what needs
-// another way. `mutex_` guards the list of flights, not what is in the air.
+// Threads: the host's calls write() and the timer. Reports come on it or on a producer's own, which then sends again
+// what needs another way. `mutex_` guards the list of flights, not what is in the air.
 #pragma once
 
 #include <array>

@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kPollMs = 100;
 constexpr int kMetadataMs = 5000;
+constexpr auto kLeaveItTo = 2ms;
 constexpr auto kPurgeLimit = 5s;
 constexpr int kSyslogWarning = 4;
 
@@ -31,7 +32,13 @@ Producer::Producer(ConfPtr conf, ProducerEvents& events, Logger& log, const Reda
   if (producer_ == nullptr) throw Failure(fail("set up librdkafka: " + redact_(error.data())));
   static_cast<void>(conf.release());  // the producer's now
   thread_ = std::thread([this] {
-    while (!stop_.load(std::memory_order_relaxed)) rd_kafka_poll(producer_, kPollMs);
+    while (!stop_.load(std::memory_order_relaxed)) {
+      if (served_.exchange(false, std::memory_order_relaxed)) {
+        std::this_thread::sleep_for(kLeaveItTo);
+      } else {
+        rd_kafka_poll(producer_, kPollMs);
+      }
+    }
   });
 }
 
@@ -98,6 +105,11 @@ rd_kafka_resp_err_t Producer::produce(const Message& message) {
   rd_kafka_error_destroy(error);
   rd_kafka_headers_destroy(message.headers);
   return code;
+}
+
+void Producer::serve() {
+  served_.store(true, std::memory_order_relaxed);
+  rd_kafka_poll(producer_, 0);
 }
 
 rd_kafka_topic_t* Producer::topic(const std::string& name) {

@@ -17,7 +17,7 @@
 
 namespace fffa::kafka {
 
-// Called on the producer's thread.
+// Called on the producer's thread, or on that of serve().
 class ProducerEvents {
  public:
   virtual void reported(void* token, rd_kafka_resp_err_t error, bool may_be_there) = 0;
@@ -52,6 +52,9 @@ class Producer {
   rd_kafka_resp_err_t produce(const Message& message);
   // Any thread. nullptr: there are too many, or librdkafka does not take the name.
   rd_kafka_topic_t* topic(const std::string& name);
+  // Brings the reports that are there, on the thread of the caller. Memory that produce() took is freed on the thread
+  // that took it then, which costs half as much: while one thread calls this, the producer's own leaves it to it.
+  void serve();
   // Asks the brokers whether `topic` is there by now. Blocks; the next produce() knows the answer.
   void look_for(rd_kafka_topic_t* topic);
 
@@ -66,6 +69,7 @@ class Producer {
   std::unordered_map<std::string, rd_kafka_topic_t*> topics_;
   bool full_said_ = false;
   std::atomic<bool> stop_{false};
+  std::atomic<bool> served_{false};  // of late
   std::thread thread_;
 
   void set_callbacks(rd_kafka_conf_t* conf);
