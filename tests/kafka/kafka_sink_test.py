@@ -206,6 +206,16 @@ class Refusals(WithKafka):
         self.assertGreaterEqual(fffa.metric('fffa_kafka_refused_records_total{reason="unknown_topic"'), 100)
         self.assertEqual(fffa.end(), 4)
 
+    def test_only_what_was_refused_is_dropped(self):
+        self.kafka.create_topic("half-53")
+        fffa = self.fffa(f"topic: 'half-${{dst_port}}', on_reject: drop, {self.QUICK}")
+        fffa.feed(50)
+        self.assertEqual(fffa.end(), 4)
+        there = len(self.kafka.messages("half-53"))
+        account = next(line for line in fffa.said().splitlines() if "out: seen" in line)
+        self.assertGreaterEqual(there, 50)
+        self.assertIn(f"{len(fffa.reported()) - there} records", account)
+
     def test_unknown_topic_to_dead_letters(self):
         self.kafka.create_topic("dead")
         fffa = self.fffa(f"topic: nowhere, on_reject: dead_letter, dead_letter: dead, {self.QUICK}")

@@ -296,7 +296,15 @@ Result<void> Kafka::judge(const Flight& flight) const {
     return retry(std::string("deliver to Kafka: ") + rd_kafka_err2str(slot->error));
   std::string where = first->topic == nullptr ? config_.topic : rd_kafka_topic_name(first->topic);
   if (first->way == Way::dead_letter) where = *config_.dead_letter;
-  return reject("Kafka refuses records for topic `" + where + "`: " + rd_kafka_err2str(first->error));
+  auto refusal = reject("Kafka refuses records for topic `" + where + "`: " + rd_kafka_err2str(first->error));
+  for (const auto& slot : flight.slots) {
+    if (!failed(slot)) continue;
+    const FlowRecord& record = flight.batch->records[slot.record];
+    ++refusal.refused.records;
+    refusal.refused.packets += record.accounted_packets();
+    refusal.refused.bytes += record.accounted_bytes();
+  }
+  return refusal;
 }
 
 void Kafka::finish(Flight& flight) {

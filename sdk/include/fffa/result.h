@@ -23,11 +23,19 @@ enum class Disposition : std::uint8_t {
          // the sink is closed and not rebuilt. A run whose sinks are all gone ends
 };
 
+// How much of a batch.
+struct Part {
+  std::uint64_t records = 0;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+
 // One error for its reader: operation, object and cause are in `message` ("open /x/y: Permission denied").
 struct Error {
   std::string message;
   Disposition disposition = Disposition::fatal;
   int system_errno = 0;  // errno where a system call failed, else 0
+  Part refused{};  // of a rejection: what of the batch was refused, the rest being delivered; 0 records: all of it
 };
 
 // Either a T or an Error. Cheap to move; not thread-safe.

@@ -6,7 +6,7 @@
 
 #include <version>
 
-#define FFFA_ABI_VERSION 2
+#define FFFA_ABI_VERSION 3
 
 #define FFFA_DETAIL_STR2(x) #x
 #define FFFA_DETAIL_STR(x) FFFA_DETAIL_STR2(x)
