@@ -152,7 +152,9 @@ INSTANTIATE_TEST_SUITE_P(
         Wrong{"queue_range", kSource + "sinks: {s: {type: async, inputs: [a], queue: 0}}\n", "f.yaml:2:46",
               "sinks.s.queue", "from 1 to"},
         Wrong{"reject", kSource + "sinks: {s: {type: async, inputs: [a], on_reject: hodl}}\n", "f.yaml:2:50",
-              "sinks.s.on_reject", "one of hold, drop", "`hold`"},
+              "sinks.s.on_reject", "one of hold, dead_letter, drop", "`hold`"},
+        Wrong{"dead_letter", kSource + "sinks: {s: {type: async, inputs: [a], on_reject: dead_letter}}\n",
+              "f.yaml:2:50", "sinks.s.on_reject", "`async` has no place for dead letters"},
         Wrong{"reject_elsewhere",
               kSource + "enrichers: {e: {type: enrich, inputs: [a], on_reject: drop}}\nsinks: {s: {type: async, "
                         "inputs: [e]}}\n",

@@ -76,6 +76,7 @@ class StageReader {
   void read_input(const ConfigNode& node, const std::string& input_path, std::size_t capacity);
   void read_when(const ConfigNode& node, const std::string& path, DraftInput& input);
   void check_options();
+  void check_dead_letter();
 };
 
 // The stage that an overlay or --set meant, which has made one without a type.
@@ -203,6 +204,23 @@ void StageReader::check_options() {
   }
   if (draft_.stage_type != nullptr)
     draft_.options_good = draft_.stage_type->check(draft_.options, draft_.path, diagnostics_);
+  check_dead_letter();
+}
+
+// A sink that has a place for dead letters has an option of that name.
+void StageReader::check_dead_letter() {
+  if (draft_.stage_type == nullptr || draft_.section != kSinkSection) return;
+  const auto& options = draft_.stage_type->schema().options;
+  const bool able = std::any_of(options.begin(), options.end(), [](const auto& o) { return o.name == "dead_letter"; });
+  const ConfigNode* const place = draft_.options.find("dead_letter");
+  const bool given = place != nullptr && place->kind != Kind::null;
+  if (draft_.on_reject != OnReject::dead_letter) {
+    if (able && given) error(place->at, "dead_letter", "nothing goes there", "write on_reject: dead_letter");
+    return;
+  }
+  const Location& at = node_.find("on_reject")->at;
+  if (!able) return error(at, "on_reject", "`" + draft_.type + "` has no place for dead letters", "hold or drop");
+  if (!given) error(at, "on_reject", "where to?", "the option `dead_letter` says it");
 }
 
 void check_top_level(const ConfigNode& root, Diagnostics& diagnostics) {

@@ -17,7 +17,7 @@
 namespace fffa::core {
 
 enum class OnFull : std::uint8_t { block, drop };
-enum class OnReject : std::uint8_t { hold, drop };
+enum class OnReject : std::uint8_t { hold, dead_letter, drop };
 
 // One input of a stage.
 struct Edge {

@@ -18,6 +18,8 @@ inline constexpr std::uint32_t kMostQueued = 100'000'000;
 FFFA_ENUM(OnFull, (block, "block", "wait for room: the source reads later, nothing is lost"),
           (drop, "drop", "give the batch up, and count it as lost"))
 FFFA_ENUM(OnReject, (hold, "hold", "offer the batch again until it is taken: what comes behind it waits"),
+          (dead_letter, "dead_letter",
+           "what is refused goes where the sink's `dead_letter` says; hold what even that refuses"),
           (drop, "drop", "give the batch up, and count it as lost"))
 
 struct MetricsOptions {

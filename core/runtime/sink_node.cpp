@@ -11,6 +11,16 @@ constexpr std::chrono::nanoseconds kForever = -1ns;
 constexpr auto kBackgroundLimit = 5s;
 constexpr int kDeliversAgain = 3;                   // in a row: rejections among deliveries are not said one by one
 constexpr const char* kBrokenPipe = "broken_pipe";  // why batches of a sink that is gone are lost
+
+// Of a batch, never more than all of it.
+Tally refused(const Error& error, const Tally& all) {
+  const auto& part = error.refused;
+  if (part.records == 0) return all;
+  return {std::min(static_cast<std::int64_t>(part.records), all.records),
+          std::min(static_cast<std::int64_t>(part.packets), all.packets),
+          std::min(static_cast<std::int64_t>(part.bytes), all.bytes)};
+}
+
 }  // namespace
 
 class SinkNode::CompletionState final : public Completion::State {
@@ -190,7 +200,7 @@ void SinkNode::failed_item(Item item, const Error& error) {
       if (spec_.on_reject == OnReject::drop) {
         said(error.message, LogLevel::error, "rejected batches are dropped (on_reject: drop)");
         given_up_ = true;
-        return give_up(item, "rejected");
+        return give_up(item, "rejected", refused(error, item.message.tally));
       }
       said(error.message, LogLevel::error, "the rejected batch is held until the sink takes it (on_reject: hold)");
       item.due = now + services_->tuning.retry_longest;
@@ -207,8 +217,9 @@ void SinkNode::failed_item(Item item, const Error& error) {
   waiting_.push_back(std::move(item));
 }
 
-void SinkNode::give_up(const Item& item, const char* reason) {
-  lose(reason, item.message.tally);
+void SinkNode::give_up(const Item& item, const char* reason, const Tally& part) {
+  lose(reason, part);
+  sent_.add(item.message.tally - part);
   if (item.message.ack) item.message.ack->worsen(Outcome::lost);
   records_ -= item.message.cost;
   settle(item.message);
@@ -221,7 +232,8 @@ void SinkNode::said(const std::string& trouble, LogLevel level, const std::strin
   degrade(trouble);
   if (trouble == trouble_) return;
   trouble_ = trouble;
-  log().log(level, trouble + ": " + consequence);
+  const std::string place = to_string(spec_.at);
+  log().log(level, trouble + ": " + consequence + (place.empty() ? "" : " (" + place + ")"));
 }
 
 void SinkNode::break_down(const Error& error) {

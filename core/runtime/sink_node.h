@@ -85,7 +85,8 @@ class SinkNode final : public Node {
   void offer(Item item);
   void finished_item(Item item, Result<void> result);
   void failed_item(Item item, const Error& error);
-  void give_up(const Item& item, const char* reason);
+  void give_up(const Item& item, const char* reason) { give_up(item, reason, item.message.tally); }
+  void give_up(const Item& item, const char* reason, const Tally& part);  // the rest is delivered
   void break_down(const Error& error);
   void depart(const Error& error);
   std::chrono::nanoseconds lose_all();

@@ -100,6 +100,27 @@ TEST(Sinks, TheSameRejectionAfterARecoveryIsSaidAgain) {
   EXPECT_EQ(rig.engine->balances().at("out").lost.records, 10);
 }
 
+// Every second batch lacks its first record; the rest of it was delivered.
+TEST(Sinks, OnlyTheRefusedPartIsLost) {
+  Rig rig;
+  rig.source("in", emits(30, 3));
+  int calls = 0;
+  rig.sink("out",
+           [&](const Batch& batch) -> Result<void> {
+             if (batch.empty() || ++calls % 2 == 0) return {};
+             Error error = reject("one too many");
+             error.refused = {1, batch.records[0].packets, batch.records[0].bytes};
+             return error;
+           },
+           {"in"})
+      .on_reject = OnReject::drop;
+  EXPECT_EQ(rig.run(), kExitLost);
+  const auto balance = rig.engine->balances().at("out");
+  EXPECT_EQ(balance.lost.records, 15);
+  EXPECT_EQ(balance.delivered.records, 75);
+  EXPECT_TRUE(balance.unaccounted().empty());
+}
+
 // Completes the end of input from a timer that then throws: close() is what comes next.
 struct TickingSink : FakeAsyncSink {
   static inline std::atomic<int> closes{0};

@@ -18,6 +18,10 @@ const ConfigNode* step(const ConfigNode& node, std::string_view& option) {
     return index < node.items.size() ? &node.items[index] : nullptr;
   }
   if (option.front() == '.') option.remove_prefix(1);
+  if (const ConfigNode* whole = node.find(option)) {  // a key may have dots in it
+    option = {};
+    return whole;
+  }
   const std::size_t length = option.find_first_of(".[");
   const std::string_view key = option.substr(0, length);
   option.remove_prefix(key.size());

@@ -48,6 +48,12 @@ class Formatter {
 // UTF-8 is replaced (U+FFFD).
 std::unique_ptr<RecordFormat> make_json_format(const TextTable& texts);
 
+// One message `fffa.v3.Flow` of proto/flow.proto a record, without a newline or any other frame. A field that is null
+// is left out, every other one is there, also if it is 0. Invalid UTF-8 is replaced (U+FFFD).
+std::unique_ptr<RecordFormat> make_protobuf_format(const TextTable& texts);
+// The text of proto/flow.proto, made from the field table.
+std::string protobuf_schema();
+
 // AWS's default format (version 2).
 inline constexpr std::string_view kVpcDefaultFormat =
     "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} "

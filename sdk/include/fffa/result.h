@@ -15,7 +15,7 @@ namespace fffa {
 // What the runtime does about an error that a sink returns; elsewhere only the text matters.
 enum class Disposition : std::uint8_t {
   retry,        // the batch was not taken: the same batch is offered again after a pause
-  reject,       // this batch will never be taken: the sink's on_reject decides (hold, drop)
+  reject,       // this batch will never be taken: the sink's on_reject decides (hold, dead_letter, drop)
   fatal,        // the stage cannot go on: it is stopped and rebuilt by the runtime, or ends the run
   unavailable,  // this machine does not allow it: a privilege or a kernel feature is missing. A source that cannot
                 // start so ends the run with exit code 3
@@ -23,11 +23,19 @@ enum class Disposition : std::uint8_t {
          // the sink is closed and not rebuilt. A run whose sinks are all gone ends
 };
 
+// How much of a batch.
+struct Part {
+  std::uint64_t records = 0;
+  std::uint64_t packets = 0;
+  std::uint64_t bytes = 0;
+};
+
 // One error for its reader: operation, object and cause are in `message` ("open /x/y: Permission denied").
 struct Error {
   std::string message;
   Disposition disposition = Disposition::fatal;
   int system_errno = 0;  // errno where a system call failed, else 0
+  Part refused{};  // of a rejection: what of the batch was refused, the rest being delivered; 0 records: all of it
 };
 
 // Either a T or an Error. Cheap to move; not thread-safe.

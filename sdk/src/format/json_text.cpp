@@ -18,7 +18,19 @@ bool plain_word(std::uint64_t word) noexcept {
   return ((word & kTops) | bytes_equal(word, '"') | bytes_equal(word, '\\') | bytes_below(word, 0x20)) == 0;
 }
 
-// Length of the well-formed UTF-8 character at the start of `text`, which is not ASCII; 0 if it is not one.
+char* put_escaped(char* out, unsigned char c) noexcept {
+  switch (c) {
+    case '"': return put(out, "\\\"");
+    case '\\': return put(out, "\\\\");
+    case '\n': return put(out, "\\n");
+    case '\r': return put(out, "\\r");
+    case '\t': return put(out, "\\t");
+    default: return put_hex(put(out, "\\u"), c, 4);
+  }
+}
+
+}  // namespace
+
 std::size_t utf8_length(std::string_view text) noexcept {
   const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
@@ -35,19 +47,6 @@ std::size_t utf8_length(std::string_view text) noexcept {
   const bool beyond = lead == 0xF4 && byte(1) >= 0x90;
   return overlong || surrogate || beyond ? 0 : length;
 }
-
-char* put_escaped(char* out, unsigned char c) noexcept {
-  switch (c) {
-    case '"': return put(out, "\\\"");
-    case '\\': return put(out, "\\\\");
-    case '\n': return put(out, "\\n");
-    case '\r': return put(out, "\\r");
-    case '\t': return put(out, "\\t");
-    default: return put_hex(put(out, "\\u"), c, 4);
-  }
-}
-
-}  // namespace
 
 char* put_json_text(char* out, std::string_view text) noexcept {
   while (!text.empty()) {
@@ -66,7 +65,7 @@ char* put_json_text(char* out, std::string_view text) noexcept {
       out = put(out, text.substr(0, length));
       used = length;
     } else {
-      out = put(out, "\xEF\xBF\xBD");
+      out = put(out, kReplacement);
     }
     text.remove_prefix(used);
   }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// AWS Signature Version 4: headers that prove who asks. Why not libcurl's: docs/decisions/006.
+// AWS Signature Version 4: headers that prove who asks. Why not libcurl's: docs/decisions/007.
 #pragma once
 
 #include <array>

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT
+// The Protobuf format: the field table, expanded at compile time. The wire format is a tag and a value a field, which
+// is less code than what a generated class would need around it (docs/decisions/006).
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "fffa/format.h"
+#include "field_table.h"
+#include "format/digits.h"
+#include "format/json_text.h"
+
+namespace fffa {
+namespace {
+
+using detail::kFields;
+using detail::put;
+
+// A field's place here is its number, from 1, for ever: new names go to the end, and none is taken out.
+constexpr auto kNumbered = std::to_array<std::string_view>({
+    "version",
+    "timestamp",
+    "proto",
+    "src_ip",
+    "src_port",
+    "dst_ip",
+    "dst_port",
+    "pkt_src_ip",
+    "pkt_src_port",
+    "pkt_dst_ip",
+    "pkt_dst_port",
+    "direction",
+    "encapsulated",
+    "packets",
+    "bytes",
+    "first_seen",
+    "last_seen",
+    "duration_ms",
+    "tcp_flags",
+    "vpc_tcp_flags",
+    "initiator",
+    "conn_state",
+    "handshake_latency_us",
+    "retransmissions",
+    "fast_retransmits",
+    "timeout_retransmits",
+    "spurious_retransmissions",
+    "avg_jitter_us",
+    "max_jitter_us",
+    "min_window_size",
+    "max_window_size",
+    "last_window_size",
+    "window_scale",
+    "out_of_order_pkts",
+    "duplicate_acks",
+    "zero_windows",
+    "min_rtt_us",
+    "max_rtt_us",
+    "avg_rtt_us",
+    "rtt_samples",
+    "ecn_flags",
+    "ecn_ce_packets",
+    "tcp_ece_packets",
+    "tcp_cwr_packets",
+    "netfilter_verdict",
+    "netfilter_hook",
+    "netfilter_priority",
+    "netfilter_table",
+    "netfilter_chain",
+    "netfilter_rule_num",
+    "netfilter_target",
+    "netfilter_match_info",
+    "netfilter_accepts",
+    "netfilter_drops",
+    "netfilter_rejects",
+    "netfilter_queues",
+    "refused_packets",
+    "refused_bytes",
+    "refused_first_seen",
+    "refused_last_seen",
+    "refused_vpc_tcp_flags",
+    "drop_reason",
+    "drops",
+    "nat_src_ip",
+    "nat_src_port",
+    "nat_dst_ip",
+    "nat_dst_port",
+    "aws_account",
+    "aws_vpc",
+    "aws_subnet",
+    "aws_instance",
+    "aws_az",
+    "aws_az_id",
+    "aws_region",
+    "aws_eni",
+    "geneve_vni",
+    "gwlb_endpoint_id",
+    "gwlb_attachment_id",
+    "gwlb_flow_cookie",
+    "outer_bytes",
+    "community_id",
+    "host",
+    "run_id",
+    "sequence",
+    "interface",
+    "ifindex",
+    "vlan_id",
+    "flow_end_reason",
+    "cumulative",
+    "incomplete",
+    "labels",
+});
+
+constexpr unsigned number_of(std::string_view name) {
+  return static_cast<unsigned>(std::ranges::find(kNumbered, name) - kNumbered.begin()) + 1;
+}
+static_assert(kNumbered.size() == kFields.size() &&
+                  std::ranges::all_of(kFields, [](const Field& f) { return number_of(f.name) <= kNumbered.size(); }),
+              "every field of the table has a number here");
+
+constexpr bool is_signed(const Field& field) {
+  return field.name == "netfilter_priority";
+}
+
+// How a field is written, by the encoding's own numbers.
+enum class Wire : std::uint8_t { varint = 0, fixed64 = 1, bytes = 2 };
+constexpr Wire wire_of(const Field& field) {
+  switch (field.type) {
+    case FieldType::boolean:
+    case FieldType::integer: return Wire::varint;
+    case FieldType::time:
+    case FieldType::hex: return Wire::fixed64;
+    default: return Wire::bytes;
+  }
+}
+
+constexpr std::size_t kMostVarint = 10;
+constexpr std::size_t kCommunityIdChars = 31;
+constexpr std::size_t kTagChars = 2;
+static_assert(kNumbered.size() < 2048, "numbers of one or two bytes");
+// What a record takes at most besides the texts of handles.
+constexpr std::size_t kFixedChars = kFields.size() * (kTagChars + 2 * kMostVarint + kCommunityIdChars);
+
+char* put_varint(char* out, std::uint64_t value) noexcept {
+  for (; value >= 0x80; value >>= 7) *out++ = static_cast<char>(value | 0x80);
+  *out++ = static_cast<char>(value);
+  return out;
+}
+char* put_fixed64(char* out, std::uint64_t value) noexcept {
+  for (int shift = 0; shift < 64; shift += 8) *out++ = static_cast<char>(value >> shift);
+  return out;
+}
+// Of at most 127 bytes.
+char* put_short(char* out, std::string_view text) noexcept {
+  *out++ = static_cast<char>(text.size());
+  return put(out, text);
+}
+std::uint64_t zigzag(std::uint64_t value) noexcept {
+  return value << 1 ^ (0 - (value >> 63));
+}
+std::string_view as_text(const Address& address, std::uint8_t family) noexcept {
+  return {reinterpret_cast<const char*>(address.data()), family == 4 ? std::size_t{4} : address.size()};
+}
+
+template <std::size_t I>
+char* put_tag(char* out) noexcept {
+  constexpr unsigned kTag = number_of(kFields[I].name) << 3 | static_cast<unsigned>(wire_of(kFields[I]));
+  if constexpr (kTag >= 0x80) {
+    *out++ = static_cast<char>(kTag | 0x80);
+    *out++ = static_cast<char>(kTag >> 7);
+  } else {
+    *out++ = static_cast<char>(kTag);
+  }
+  return out;
+}
+
+bool is_ascii(std::string_view text) noexcept {
+  return std::ranges::none_of(text, [](char c) { return (c & 0x80) != 0; });
+}
+// Parsers refuse a message with a string that is not UTF-8.
+std::string repaired(std::string_view text) {
+  std::string good;
+  while (!text.empty()) {
+    const auto c = static_cast<unsigned char>(text.front());
+    const std::size_t length = c < 0x80 ? 1 : detail::utf8_length(text);
+    good += length == 0 ? detail::kReplacement : text.substr(0, length);
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  return good;
+}
+
+class ProtobufFormat final : public RecordFormat {
+ public:
+  explicit ProtobufFormat(const TextTable& texts) : texts_(texts) { make_room(nullptr, 0); }
+
+  void append(const FlowRecord& record, std::string& out) override {
+    char* const end = all_fields(buffer_.get(), record, std::make_index_sequence<kFields.size()>());
+    out.append(buffer_.get(), end);
+  }
+
+ private:
+  const TextTable& texts_;
+  std::unique_ptr<char[]> buffer_;
+  std::size_t size_ = 0;
+
+  template <std::size_t... I>
+  char* all_fields(char* out, const FlowRecord& record, std::index_sequence<I...>) {
+    ((out = field<I>(out, record)), ...);
+    return out;
+  }
+
+  template <std::size_t I>
+  [[gnu::always_inline]] char* field(char* out, const FlowRecord& record) {
+    constexpr auto& kField = kFields[I];
+    if constexpr (kField.name == "community_id") {
+      return community_id_field<I>(out, record);
+    } else if constexpr (kField.name == "labels") {
+      return record.label_count == 0 ? out : labels<I>(out, record);
+    } else {
+      const Value value = kField.get(record);
+      if (value.kind == Value::Kind::null) return out;
+      out = put_tag<I>(out);
+      if constexpr (wire_of(kField) == Wire::fixed64) return put_fixed64(out, value.number);
+      if constexpr (is_signed(kField)) return put_varint(out, zigzag(value.number));
+      if constexpr (wire_of(kField) == Wire::varint) return put_varint(out, value.number);
+      if constexpr (kField.type == FieldType::address) return put_short(out, as_text(*value.address, value.family));
+      if (value.kind == Value::Kind::name) return put_short(out, value.name);
+      return put_text(out, texts_.view(value.handle));
+    }
+  }
+
+  template <std::size_t I>
+  static char* community_id_field(char* out, const FlowRecord& record) {
+    char* const text = put_tag<I>(out) + 1;
+    const auto length = community_id(record.flow, text);
+    if (length == 0) return out;
+    text[-1] = static_cast<char>(length);
+    return text + length;
+  }
+
+  // A text may have any length: afterwards there is room again for everything that has a fixed one.
+  [[gnu::noinline]] char* put_text(char* out, std::string_view text) {
+    if (!is_ascii(text)) return put_good(out, repaired(text));
+    return put_good(out, text);
+  }
+  char* put_good(char* out, std::string_view text) {
+    out = make_room(out, text.size());
+    return put(put_varint(out, text.size()), text);
+  }
+
+  char* make_room(char* out, std::size_t chars) {
+    const std::size_t used = out == nullptr ? 0 : static_cast<std::size_t>(out - buffer_.get());
+    if (size_ >= used + chars + kFixedChars) return out;
+    const std::size_t size = 2 * (used + chars + kFixedChars);
+    auto larger = std::make_unique_for_overwrite<char[]>(size);
+    if (used != 0) std::memcpy(larger.get(), buffer_.get(), used);
+    buffer_ = std::move(larger);
+    size_ = size;
+    return buffer_.get() + used;
+  }
+
+  // A map is a repeated message of key (1) and value (2).
+  template <std::size_t I>
+  char* labels(char* out, const FlowRecord& record) {
+    const auto count = std::min<std::size_t>(record.label_count, record.labels.size());
+    for (std::size_t i = 0; i < count; ++i) {
+      std::string entry;
+      for (const auto& [tag, handle] : {std::pair{'\x0a', record.labels[i].name}, {'\x12', record.labels[i].value}}) {
+        const std::string text = repaired(texts_.view(handle));
+        char length[kMostVarint];
+        entry += tag;
+        entry.append(length, put_varint(length, text.size()));
+        entry += text;
+      }
+      out = put_good(put_tag<I>(out), entry);
+    }
+    return out;
+  }
+};
+
+std::string_view type_of(const Field& field) {
+  if (field.name == "labels") return "map<string, string>";
+  if (is_signed(field)) return "optional sint64";
+  switch (field.type) {
+    case FieldType::boolean: return "optional bool";
+    case FieldType::integer: return "optional uint64";
+    case FieldType::address: return "optional bytes";
+    case FieldType::time:
+    case FieldType::hex: return "optional fixed64";
+    default: return "optional string";
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<RecordFormat> make_protobuf_format(const TextTable& texts) {
+  return std::make_unique<ProtobufFormat>(texts);
+}
+
+std::string protobuf_schema() {
+  std::string text =
+      "// SPDX-License-Identifier: MIT\n"
+      "// A flow record as fffa writes it with `format: protobuf`. Made from the field table; a test fails where the "
+      "two\n"
+      "// differ. Numbers never change: a reader of an older file passes over what it does not know.\n"
+      "// A field that is not there is null. Addresses are in network order, of 4 or 16 bytes; times are Unix "
+      "nanoseconds.\n"
+      "syntax = \"proto3\";\n\npackage fffa.v3;\n\nmessage Flow {\n";
+  for (const auto name : kNumbered) {
+    const Field& field = *find_field(name);
+    text += "  // " + std::string(field.doc);
+    if (!field.unit.empty()) text += " [" + std::string(field.unit) + "]";
+    if (field.null_when != "never") text += "; null: " + std::string(field.null_when);
+    text += "\n  " + std::string(type_of(field)) + " " + std::string(name) + " = " + std::to_string(number_of(name)) +
+            ";\n";
+  }
+  return text + "}\n";
+}
+
+}  // namespace fffa

@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: MIT
+"""FFFA=.../bin/fffa kafka_sink_test.py [CASE...]: `fffa run` with the sink kafka and a real broker. Each case starts one of its own."""
+import collections
+import json
+import os
+import pathlib
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "services"))
+from kafka import Kafka, free_port  # noqa: E402
+
+FFFA = os.environ["FFFA"]
+START = 1_767_225_600  # 2026-01-01
+
+
+def pcap_header():
+    return struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 101)
+
+
+def packet(number, back, at):
+    """A UDP packet of connection `number`, there or back, `at` seconds after START."""
+    here, there = bytes([10, 1, number >> 8 & 255, number & 255]), bytes([10, 2, number >> 16, 1])
+    ends = (there, here, 53, 20000 + number % 40000) if back else (here, there, 20000 + number % 40000, 53)
+    ip = struct.pack(">BBHHHBBH4s4sHHHH", 0x45, 0, 36, 0, 0, 64, 17, 0, ends[0], ends[1], ends[2], ends[3], 16, 0) + bytes(8)
+    seconds, part = divmod(at, 1)
+    return struct.pack("<IIII", START + int(seconds), int(part * 1e6), len(ip), len(ip)) + ip
+
+
+class Fffa:
+    """`fffa run`, fed with packets through a pipe. What it reports goes to Kafka, and to a file to compare with."""
+
+    def __init__(self, sink, folder, settings=""):
+        self.lines = folder / "flows.json"
+        self.metrics = free_port()
+        (folder / "pipeline.yaml").write_text(f"""
+metrics: {{listen: "127.0.0.1:{self.metrics}"}}
+{settings}
+sources:
+  packets: {{type: pcap, path: "-", drain_interval: 1s}}
+sinks:
+  copy: {{type: file, inputs: [packets], path: {self.lines}}}
+  out: {{type: kafka, inputs: [packets], {sink}}}
+""")
+        self.log = folder / "log"
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([FFFA, "run", folder / "pipeline.yaml", "--log-level", "debug"], stdin=subprocess.PIPE, stderr=log)
+        self.at = 0
+        self.number = 0
+        self.process.stdin.write(pcap_header())
+
+    def feed(self, flows):
+        """One packet there and one back of so many new connections, within a second of the capture's time."""
+        packets = b"".join(packet(self.number + i, back, self.at + 0.1 + back * 0.1) for i in range(flows) for back in (False, True))
+        self.number += flows
+        self.at += 1
+        self.process.stdin.write(packets + packet(0, False, self.at))
+        self.process.stdin.flush()
+
+    def end(self, timeout=60):
+        self.process.stdin.close()
+        return self.process.wait(timeout)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        if not self.process.stdin.closed:
+            try:
+                self.process.stdin.close()
+            except BrokenPipeError:
+                pass
+
+    def said(self):
+        return self.log.read_text()
+
+    def wait_said(self, text, timeout=40):
+        deadline = time.monotonic() + timeout
+        while text not in self.said():
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise AssertionError(f"fffa does not say {text!r}:\n{self.said()[-3000:]}")
+            time.sleep(0.1)
+
+    def get(self, path):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}{path}", timeout=5) as answer:
+                return answer.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+
+    def metric(self, name):
+        return sum(float(line.rsplit(" ", 1)[1]) for line in self.get("/metrics").splitlines() if line.startswith(name))
+
+    def reported(self):
+        return self.lines.read_text().splitlines()
+
+
+class WithKafka(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.kafka = Kafka()
+        cls.addClassCleanup(cls.kafka.close)
+
+    def setUp(self):
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = pathlib.Path(temporary.name)
+
+    def fffa(self, sink, settings="", brokers=None):
+        started = Fffa(f"brokers: ['{brokers or self.kafka.address}'], {sink}", self.folder, settings)
+        self.addCleanup(started.kill)
+        return started
+
+    def run_to_end(self, sink, flows=200, rounds=3):
+        fffa = self.fffa(sink)
+        for _ in range(rounds):
+            fffa.feed(flows)
+        self.assertEqual(fffa.end(), 0, fffa.said())
+        return fffa
+
+    def assert_all_arrived(self, fffa, topic, most_twice=0):
+        reported, arrived = collections.Counter(fffa.reported()), collections.Counter(m["payload"] for m in self.kafka.messages(topic))
+        self.assertEqual(reported - arrived, collections.Counter(), "records are missing")
+        self.assertLessEqual((arrived - reported).total(), most_twice, "records are there twice")
+        self.assertEqual(set(arrived) - set(reported), set(), "records that nobody reported")
+
+
+class Records(WithKafka):
+    def test_bytes_keys_headers_and_partitions(self):
+        self.kafka.create_topic("flows", partitions=4)
+        fffa = self.run_to_end("topic: flows")
+        self.assert_all_arrived(fffa, "flows")
+        messages = self.kafka.messages("flows")
+        self.assertGreater(len(messages), 1200)
+        partitions = collections.defaultdict(set)
+        for message in messages:
+            record = json.loads(message["payload"])
+            self.assertEqual(message["key"], record["community_id"])
+            self.assertEqual(message["headers"], {"host": record["host"], "run_id": record["run_id"], "sequence": str(record["sequence"]),
+                                                  "schema": "fffa.v3.Flow+json"})
+            partitions[record["community_id"]].add(message["partition"])
+        self.assertTrue(all(len(where) == 1 for where in partitions.values()))
+        self.assertEqual({next(iter(where)) for where in partitions.values()}, {0, 1, 2, 3})
+        self.assertEqual(collections.Counter(self.kafka.console("flows", len(messages))), collections.Counter(fffa.reported()))
+
+    def test_compression(self):
+        for compression in ("none", "gzip", "snappy", "lz4", "zstd"):
+            topic = f"squeezed-{compression}"
+            self.kafka.create_topic(topic)
+            self.assert_all_arrived(self.run_to_end(f"topic: {topic}, compression: {compression}", flows=20), topic)
+            for file in self.folder.iterdir():
+                file.unlink()
+
+    def test_a_topic_from_the_record(self):
+        for topic in ("flows-53.UDP", "flows-20007.UDP"):
+            self.kafka.create_topic(topic)
+        fffa = self.fffa("topic: 'flows-${dst_port}.${proto}', on_reject: drop, librdkafka: {topic.metadata.propagation.max.ms: 500}")
+        fffa.feed(10)
+        self.assertEqual(fffa.end(), 4)
+        self.assertEqual({json.loads(m["payload"])["dst_port"] for m in self.kafka.messages("flows-53.UDP")}, {53})
+        self.assertEqual([json.loads(m["payload"])["dst_port"] for m in self.kafka.messages("flows-20007.UDP")], [20007])
+
+    def test_protobuf_read_by_protoc(self):
+        self.kafka.create_topic("binary")
+        fffa = self.run_to_end("topic: binary, format: protobuf", flows=1, rounds=1)
+        raw = subprocess.run(["kcat", "-C", "-b", self.kafka.address, "-t", "binary", "-o", "0", "-c", "1", "-q", "-f", "%s"],
+                             check=True, capture_output=True).stdout
+        proto = os.environ["FFFA_PROTO"]
+        text = subprocess.run(["protoc", "-I", proto, "--decode=fffa.v3.Flow", f"{proto}/flow.proto"], input=raw, check=True,
+                              capture_output=True).stdout.decode()
+        fields = dict(line.split(": ", 1) for line in text.splitlines())
+        record = next(r for r in map(json.loads, fffa.reported()) if str(r["sequence"]) == fields["sequence"])
+        for name in ("packets", "bytes", "src_port", "dst_port"):
+            self.assertEqual(fields[name], str(record[name]))
+        for name in ("proto", "community_id", "run_id"):
+            self.assertEqual(fields[name], f'"{record[name]}"')
+
+
+class Refusals(WithKafka):
+    QUICK = "librdkafka: {topic.metadata.propagation.max.ms: 500}"
+
+    def test_unknown_topic_is_held_until_it_is_there(self):
+        fffa = self.fffa(f"topic: late, {self.QUICK}")
+        fffa.feed(50)
+        fffa.wait_said("Kafka refuses records for topic `late`: ")
+        self.assertIn("pipeline.yaml:8:3", fffa.said())
+        self.assertIn("out", fffa.get("/healthz"))
+        self.kafka.create_topic("late")
+        self.assertEqual(fffa.end(), 0, fffa.said())
+        self.assert_all_arrived(fffa, "late")
+
+    def test_unknown_topic_dropped_and_counted(self):
+        fffa = self.fffa(f"topic: never, on_reject: drop, {self.QUICK}")
+        fffa.feed(50)
+        fffa.wait_said("rejected batches are dropped")
+        time.sleep(0.5)
+        self.assertGreaterEqual(fffa.metric('fffa_kafka_refused_records_total{reason="unknown_topic"'), 100)
+        self.assertEqual(fffa.end(), 4)
+
+    def test_only_what_was_refused_is_dropped(self):
+        self.kafka.create_topic("half-53")
+        fffa = self.fffa(f"topic: 'half-${{dst_port}}', on_reject: drop, {self.QUICK}")
+        fffa.feed(50)
+        self.assertEqual(fffa.end(), 4)
+        there = len(self.kafka.messages("half-53"))
+        account = next(line for line in fffa.said().splitlines() if "out: seen" in line)
+        self.assertGreaterEqual(there, 50)
+        self.assertIn(f"{len(fffa.reported()) - there} records", account)
+
+    def test_unknown_topic_to_dead_letters(self):
+        self.kafka.create_topic("dead")
+        fffa = self.fffa(f"topic: nowhere, on_reject: dead_letter, dead_letter: dead, {self.QUICK}")
+        fffa.feed(50)
+        self.assertEqual(fffa.end(), 0, fffa.said())
+        self.assert_all_arrived(fffa, "dead")
+        headers = self.kafka.messages("dead")[0]["headers"]
+        self.assertEqual(headers["topic"], "nowhere")
+        self.assertIn("nknown topic", headers["error"])
+
+    def test_only_what_is_too_large_itself_is_refused(self):
+        self.kafka.create_topic("narrow", max_message_bytes=2500)
+        self.kafka.create_topic("dead-narrow")
+        fffa = self.fffa("topic: narrow, compression: none, on_reject: dead_letter, dead_letter: dead-narrow")
+        fffa.feed(100)
+        self.assertEqual(fffa.end(), 0, fffa.said())
+        self.assert_all_arrived(fffa, "narrow")
+
+    def test_too_large_goes_to_dead_letters(self):
+        self.kafka.create_topic("tiny", max_message_bytes=500)
+        self.kafka.create_topic("dead-tiny")
+        fffa = self.fffa("topic: tiny, compression: none, on_reject: dead_letter, dead_letter: dead-tiny")
+        fffa.feed(20)
+        self.assertEqual(fffa.end(), 0, fffa.said())
+        self.assert_all_arrived(fffa, "dead-tiny")
+        self.assertEqual(self.kafka.messages("tiny"), [])
+
+
+class Faults(WithKafka):
+    def test_down_at_start(self):
+        self.kafka.create_topic("patient")
+        self.kafka.kill()
+        fffa = self.fffa("topic: patient, librdkafka: {reconnect.backoff.max.ms: 500}")
+        fffa.feed(100)
+        fffa.wait_said("deliver to Kafka: ")
+        self.assertIn("Connection refused", fffa.said())
+        self.assertIn("degraded", fffa.get("/healthz"))
+        self.kafka.start()
+        self.assertEqual(fffa.end(), 0, fffa.said())
+        self.assert_all_arrived(fffa, "patient")
+
+    def test_stopped_and_killed_on_the_way(self):
+        self.kafka.create_topic("bumpy", partitions=3)
+        fffa = self.fffa("topic: bumpy, librdkafka: {reconnect.backoff.max.ms: 500, socket.timeout.ms: 3000}")
+
+        def feed_for(seconds):
+            for _ in range(int(seconds * 5)):
+                fffa.feed(100)
+                time.sleep(0.2)
+
+        feed_for(2)
+        self.kafka.pause()
+        feed_for(5)
+        self.kafka.resume()
+        feed_for(2)
+        self.kafka.kill()
+        feed_for(3)
+        self.kafka.start()
+        feed_for(1)
+        self.assertEqual(fffa.end(), 0, fffa.said())
+        self.assert_all_arrived(fffa, "bumpy")
+
+    def test_wrong_address(self):
+        fffa = self.fffa("topic: flows", settings="shutdown_timeout: 1s", brokers=f"127.0.0.1:{free_port()}")
+        fffa.feed(10)
+        fffa.wait_said("Connection refused: tried again until it succeeds")
+        self.assertIn("pipeline.yaml:8:3", fffa.said())
+        fffa.process.send_signal(signal.SIGTERM)
+        self.assertEqual(fffa.end(), 4)
+
+    def test_no_kafka_there(self):
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            fffa = self.fffa("topic: flows", settings="shutdown_timeout: 1s", brokers=f"127.0.0.1:{server.getsockname()[1]}")
+            fffa.feed(10)
+            fffa.wait_said("deliver to Kafka: ")
+
+    def test_killed_it_loses_nothing_that_was_acknowledged(self):
+        self.kafka.create_topic("killed", partitions=2)
+        fffa = self.fffa("topic: killed")
+        for _ in range(20):
+            fffa.feed(200)
+        time.sleep(0.5)
+        delivered = fffa.metric('fffa_stage_sent_records_total{stage="out"')
+        fffa.kill()
+        self.assertGreater(delivered, 0)
+        self.assertGreaterEqual(len(self.kafka.messages("killed")), delivered)
+
+
+class Secure(WithKafka):
+    def sink(self, topic, password, more=""):
+        return (f"topic: {topic}, librdkafka: {{security.protocol: SASL_SSL, sasl.mechanisms: PLAIN, sasl.username: fffa, "
+                f"sasl.password: '{password}', ssl.ca.location: {self.kafka.ca}, reconnect.backoff.max.ms: 500{more}}}")
+
+    def secret(self, text):
+        file = self.folder / "password"
+        file.write_text(text + "\n")
+        return "${file:" + str(file) + "}"
+
+    def test_right_password(self):
+        self.kafka.create_topic("allowed")
+        self.kafka.allow("allowed")
+        fffa = self.fffa(self.sink("allowed", self.secret(self.kafka.password), ", debug: 'security,broker'"), brokers=self.kafka.secure_address)
+        fffa.feed(50)
+        self.assertEqual(fffa.end(), 0, fffa.said())
+        self.assert_all_arrived(fffa, "allowed")
+        self.assertNotIn(self.kafka.password, fffa.said())
+
+    def test_wrong_password(self):
+        fffa = self.fffa(self.sink("allowed", self.secret("hunter2-wrong")), "shutdown_timeout: 1s", self.kafka.secure_address)
+        fffa.feed(10)
+        fffa.wait_said("uthentication failed")
+        self.assertNotIn("hunter2-wrong", fffa.said() + fffa.get("/healthz") + fffa.get("/metrics"))
+        graph = subprocess.run([FFFA, "graph", self.folder / "pipeline.yaml"], capture_output=True, text=True)
+        self.assertNotIn("hunter2-wrong", graph.stdout + graph.stderr)
+
+    def test_plaintext_to_a_tls_port_and_the_other_way_round(self):
+        fffa = self.fffa("topic: flows", "shutdown_timeout: 1s", self.kafka.secure_address)
+        fffa.feed(10)
+        fffa.wait_said("deliver to Kafka: ")
+        fffa.kill()
+        fffa = self.fffa(self.sink("flows", "x"), "shutdown_timeout: 1s", self.kafka.address)
+        fffa.feed(10)
+        fffa.wait_said("SSL handshake failed")
+
+    def test_no_permission_until_there_is(self):
+        self.kafka.create_topic("closed")
+        fffa = self.fffa(self.sink("closed", self.secret(self.kafka.password)), brokers=self.kafka.secure_address)
+        fffa.feed(50)
+        fffa.wait_said("Kafka refuses records for topic `closed`: Broker: Topic authorization failed")
+        self.kafka.allow("closed")
+        self.assertEqual(fffa.end(), 0, fffa.said())
+        self.assert_all_arrived(fffa, "closed")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
