@@ -132,7 +132,9 @@ TEST(NetfilterLimits, FarMoreConnectionsThanCanBeTraced) {
   }
   EXPECT_GT(traced, 10u);
   EXPECT_LT(static_cast<double>(traced), 2 * kTraceRate * (took.count() + 3)) << "both records of a connection";
+#ifndef __SANITIZE_ADDRESS__  // which keeps what was freed
   EXPECT_LT(memory, 256u);
+#endif
 }
 
 // A port scan: closed ports answer with resets, between packets of the same sender that are dropped without a word.
