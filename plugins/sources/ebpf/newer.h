@@ -12,7 +12,7 @@ inline constexpr std::uint32_t kNetfilterProgram = 32;
 inline constexpr std::uint32_t kNetfilterAttach = 45;
 
 template <typename Enum>
-Enum newer(std::uint32_t number) {
+__attribute__((no_sanitize("enum"))) Enum newer(std::uint32_t number) {
   static_assert(sizeof(Enum) == sizeof number);
   Enum value;
   std::memcpy(&value, &number, sizeof value);
