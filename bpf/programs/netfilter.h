@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* Netfilter's verdicts, beside the flows that they are about. See ../README.md.
  *
- * A packet is noted when it enters a hook (the lowest priority) and when it leaves it (the highest). Having left the
- * last hook it is accepted; a packet that is freed inside one was refused. */
+ * Having left the last hook (LOCAL_IN, POST_ROUTING: the highest priority) a packet is accepted; one that is freed
+ * inside a hook was refused. Which hook that was its route tells, and which flow its headers and conntrack; only where
+ * packets may be queued is each noted at both ends of every hook. */
 #ifndef FFFA_PROGRAMS_NETFILTER_H
 #define FFFA_PROGRAMS_NETFILTER_H
 
@@ -95,7 +96,7 @@ FFFA_INLINE void fffa_read_answer(struct fffa_sent_answer *a, union fffa_addr *d
 	}
 	/* with options or extension headers before it the quotation is elsewhere, and is no IP header there */
 	if (left < quoted || !fffa_read_ip(ip + quoted, left - quoted, &proto, &m, &src, dst, direct)) return;
-	if (src.words[0] != a->to.words[0] || src.words[1] != a->to.words[1]) return;
+	if (!fffa_same_addr(&src, &a->to)) return;
 	a->proto = (__u8)proto;
 	if ((proto != FFFA_PROTO_TCP && proto != FFFA_PROTO_UDP) || left < quoted + m.headers + 4) return;
 	fffa_read_words(&ports, ip + quoted + m.headers, 1, direct);
@@ -117,11 +118,10 @@ FFFA_INLINE void fffa_note_answer(const struct fffa_note *answer, const struct s
 	fffa_read_answer(&a, &to, answer, skb, direct);
 	const union fffa_addr *dst = n->local ? &n->key.remote_addr : &n->key.local_addr;
 	const union fffa_addr *src = n->local ? &n->key.local_addr : &n->key.remote_addr;
-	if (src->words[0] != a.to.words[0] || src->words[1] != a.to.words[1]) return;
+	if (!fffa_same_addr(src, &a.to)) return;
 	if (a.proto && a.proto != n->key.proto) return;
 	if (a.to_port && a.to_port != (n->local ? n->key.local_port : n->key.remote_port)) return;
-	if (a.to_port && to.words[0] == dst->words[0] && to.words[1] == dst->words[1] &&
-	    a.from_port != (n->local ? n->key.remote_port : n->key.local_port))
+	if (a.to_port && fffa_same_addr(&to, dst) && a.from_port != (n->local ? n->key.remote_port : n->key.local_port))
 		return;
 	n->answered = 1;
 }
@@ -137,18 +137,18 @@ FFFA_INLINE void fffa_enter_hook(struct sk_buff *skb, const struct nf_hook_state
 	n->jiffies = (__u32)bpf_jiffies64();
 	if (hook == FFFA_PRE_ROUTING) {
 		n->netns = fffa_address(state->net);
-		fffa_fill(n, skb, fffa_monitored_as(state->in ? (__u32)state->in->ifindex : 0, FFFA_INGRESS),
+		fffa_fill(n, skb, fffa_if_monitored(state->in ? (__u32)state->in->ifindex : 0, FFFA_INGRESS),
 			  FFFA_INGRESS, direct);
 	} else if (fffa_unlikely(hook == FFFA_LOCAL_OUT || (!n->known && !skb->skb_iif))) {
 		n->netns = fffa_address(state->net);
-		fffa_fill(n, skb, fffa_monitored_as(state->out ? (__u32)state->out->ifindex : 0, FFFA_EGRESS),
+		fffa_fill(n, skb, fffa_if_monitored(state->out ? (__u32)state->out->ifindex : 0, FFFA_EGRESS),
 			  FFFA_EGRESS, direct);
 	} else if (fffa_unlikely(!n->known)) {
 		n->netns = fffa_address(state->net);
-		fffa_fill(n, skb, fffa_monitored_as((__u32)skb->skb_iif, FFFA_INGRESS), FFFA_INGRESS, direct);
+		fffa_fill(n, skb, fffa_if_monitored((__u32)skb->skb_iif, FFFA_INGRESS), FFFA_INGRESS, direct);
 	}
 	if (hook == FFFA_POST_ROUTING) {
-		n->out = fffa_monitored_as(state->out ? (__u32)state->out->ifindex : 0, FFFA_EGRESS);
+		n->out = fffa_if_monitored(state->out ? (__u32)state->out->ifindex : 0, FFFA_EGRESS);
 		return;
 	}
 	const __u32 cpu = bpf_get_smp_processor_id() % FFFA_CPUS;
@@ -273,9 +273,7 @@ FFFA_INLINE int fffa_was_answered(const struct fffa_note *n, __u16 src_port, __u
 {
 	struct fffa_sent_answer *sent = &sent_answers[bpf_get_smp_processor_id() % FFFA_CPUS];
 	const union fffa_addr *src = n->local ? &n->key.local_addr : &n->key.remote_addr;
-	if (!sent->time_ns || fffa_now() - sent->time_ns > FFFA_ANSWER_NS || sent->to.words[0] != src->words[0] ||
-	    sent->to.words[1] != src->words[1])
-		return 0;
+	if (!sent->time_ns || fffa_now() - sent->time_ns > FFFA_ANSWER_NS || !fffa_same_addr(&sent->to, src)) return 0;
 	if (sent->proto && sent->proto != n->key.proto) return 0;
 	if (sent->to_port &&
 	    (sent->to_port != src_port ||
@@ -290,7 +288,7 @@ FFFA_INLINE int fffa_was_answered(const struct fffa_note *n, __u16 src_port, __u
 FFFA_INLINE int fffa_note_input(struct fffa_note *n, struct sk_buff *skb, __u32 ifindex, struct fffa_flow_key *now,
 				const int direct)
 {
-	fffa_fill(n, skb, fffa_monitored_as(ifindex, FFFA_INGRESS), FFFA_INGRESS, direct);
+	fffa_fill(n, skb, fffa_if_monitored(ifindex, FFFA_INGRESS), FFFA_INGRESS, direct);
 	struct fffa_connection c = fffa_translated_connection(skb, direct);
 	if (fffa_likely(!c.ct) || !n->known || n->key.encap) return 0;
 	*now = n->key;
@@ -303,11 +301,11 @@ FFFA_INLINE void fffa_note_output(struct fffa_note *n, struct sk_buff *skb, __u3
 				  struct fffa_flow_key *leaving, const int direct)
 {
 	const __u32 in = (__u32)skb->skb_iif;
-	fffa_fill(n, skb, fffa_monitored_as(ifindex, FFFA_EGRESS), FFFA_EGRESS, direct);
+	fffa_fill(n, skb, fffa_if_monitored(ifindex, FFFA_EGRESS), FFFA_EGRESS, direct);
 	*leaving = n->key;
 	n->out = n->key.ifindex;
 	n->local = !in;
-	if (in) fffa_flip(&n->key, leaving, fffa_monitored_as(in, FFFA_INGRESS));
+	if (in) fffa_flip(&n->key, leaving, fffa_if_monitored(in, FFFA_INGRESS));
 	struct fffa_connection c = fffa_translated_connection(skb, direct);
 	if (fffa_likely(!c.ct) || !n->known || n->key.encap) return;
 	if (in)
@@ -321,12 +319,14 @@ FFFA_INLINE void fffa_accept_unnoted(struct sk_buff *skb, const struct nf_hook_s
 {
 	struct fffa_note n;
 	struct fffa_flow_key now;
+	const __u32 in = state->in ? (__u32)state->in->ifindex : 0, out = state->out ? (__u32)state->out->ifindex : 0;
+	/* most hosts have busy interfaces that nobody asked for, the loopback one to begin with */
+	if (!fffa_monitored_at(hook == FFFA_LOCAL_IN ? in : out) && !fffa_monitored_at((__u32)skb->skb_iif)) return;
 	if (hook == FFFA_LOCAL_IN) {
-		const int translated =
-			fffa_note_input(&n, skb, state->in ? (__u32)state->in->ifindex : 0, &now, direct);
+		const int translated = fffa_note_input(&n, skb, in, &now, direct);
 		if (fffa_likely(n.known)) fffa_accept_input(&n, translated ? &now : 0);
 	} else {
-		fffa_note_output(&n, skb, state->out ? (__u32)state->out->ifindex : 0, &now, direct);
+		fffa_note_output(&n, skb, out, &now, direct);
 		if (fffa_likely(n.known)) fffa_accept_output(&n, &now, skb);
 		if (n.local && n.known && fffa_unlikely(fffa_is_answer(&n))) fffa_remember_answer(&n, skb, direct);
 	}
@@ -472,11 +472,11 @@ FFFA_INLINE void fffa_count_free(const struct sk_buff *skb, const struct net *ne
 	const __u32 left = fffa_linear(skb, ip), ifindex = (__u32)(skb->dev ? skb->dev->ifindex : skb->skb_iif);
 	if (!net || net->ns.inum != our_netns) return;
 	int direction = FFFA_INGRESS, index = -1;
-	__u32 as = fffa_monitored_as(ifindex, FFFA_INGRESS);
+	__u32 as = fffa_if_monitored(ifindex, FFFA_INGRESS);
 	if (as && fffa_read_quickly(ip, left, &key, &m, as, FFFA_INGRESS, direct)) index = fffa_look_up(&key);
 	if (index < 0) {
 		direction = FFFA_EGRESS;
-		as = fffa_monitored_as(ifindex, FFFA_EGRESS);
+		as = fffa_if_monitored(ifindex, FFFA_EGRESS);
 		if (as && fffa_read_quickly(ip, left, &key, &m, as, FFFA_EGRESS, direct)) index = fffa_look_up(&key);
 	}
 	if (index < 0) return;

@@ -7,17 +7,24 @@
 
 /* ---- flows ---- */
 
-/* Under whose flows a packet of this interface counts; 0: nobody's. */
-FFFA_INLINE __u32 fffa_monitored_as(__u32 ifindex, const int direction)
+/* The interface's entry; null if it is not monitored. */
+FFFA_INLINE const struct fffa_monitored *fffa_monitored_at(__u32 ifindex)
 {
 	if (!ifindex) return 0;
 	FFFA_NO_UNROLL
 	for (__u32 i = 0; i < FFFA_MONITORED_TRIES; i++) {
 		const struct fffa_monitored *m = &monitored[(ifindex + i) % FFFA_INTERFACES];
-		if (m->ifindex == ifindex) return m->directions >> direction & 1 ? m->as_ifindex : 0;
+		if (m->ifindex == ifindex) return m;
 		if (!m->ifindex) return 0;
 	}
 	return 0;
+}
+
+/* The interface, if flows of its packets in that direction get verdicts; else 0. */
+FFFA_INLINE __u32 fffa_if_monitored(__u32 ifindex, const int direction)
+{
+	const struct fffa_monitored *m = fffa_monitored_at(ifindex);
+	return m && m->directions >> direction & 1 ? ifindex : 0;
 }
 
 FFFA_INLINE void fffa_count_unattributed(enum fffa_unattributed why, __u32 packets)
@@ -58,7 +65,7 @@ FFFA_INLINE struct fffa_verdicts *fffa_verdicts_of(struct fffa_flow_key *key, __
 
 /* ---- translations ---- */
 
-/* Two keys name the same packets: `in` as they came in or were sent (`local`), `out` as they are sent. */
+/* Two keys have the same addresses and ports; `flipped`: one as packets come in, the other as they leave. */
 FFFA_INLINE int fffa_same_tuple(const struct fffa_flow_key *a, const struct fffa_flow_key *b, const int flipped)
 {
 	const union fffa_addr *remote = flipped ? &b->local_addr : &b->remote_addr;
@@ -82,8 +89,7 @@ FFFA_INLINE void fffa_set_translation(struct fffa_translation *t, const struct f
 	const __u32 state = FFFA_READ_ONCE(t->state);
 	if (state == FFFA_TRANSLATION_HELD) return;
 	if (state == FFFA_TRANSLATED && t->ifindex == ifindex && t->src_port == src_port && t->dst_port == dst_port &&
-	    !((t->src.words[0] ^ src.words[0]) | (t->src.words[1] ^ src.words[1]) | (t->dst.words[0] ^ dst.words[0]) |
-	      (t->dst.words[1] ^ dst.words[1])))
+	    fffa_same_addr(&t->src, &src) && fffa_same_addr(&t->dst, &dst))
 		return;
 	if (__sync_val_compare_and_swap(&t->state, state, FFFA_TRANSLATION_HELD) != state) return;
 	t->src = src;

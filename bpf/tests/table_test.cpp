@@ -169,6 +169,7 @@ TEST(Table, nothing_is_lost_or_counted_twice_under_threads) {
   std::atomic<std::uint64_t> counted[flows] = {};
   std::atomic<int> running{threads};
   std::vector<std::thread> workers;
+  workers.reserve(threads);
   for (int t = 0; t < threads; ++t)
     workers.emplace_back([&, t] {
       std::mt19937 random(static_cast<unsigned>(t));

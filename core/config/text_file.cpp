@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "fffa/text.h"
+
 namespace fffa::core {
 namespace {
 
@@ -24,22 +26,6 @@ struct Descriptor {
 
 std::string too_large(const std::string& name, std::size_t limit) {
   return "read " + name + ": larger than " + std::to_string(limit >> 10) + " KiB";
-}
-
-// Length of the UTF-8 character that `text` begins with, 0 if it is none.
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  // overlong forms, surrogates, beyond U+10FFFF
-  if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f)) return 0;
-  if ((first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f)) return 0;
-  return length;
 }
 
 bool is_text(unsigned char byte) {

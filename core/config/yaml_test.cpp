@@ -168,8 +168,8 @@ TEST(Yaml, KnowsThePlaceOfACharacterInAScalarOfOneLine) {
       "a: plain x\nb: 'quoted x'\nc: \"esc\\tx\"\nd: |-\n  block x\ne: over\n  lines x\nf: [&y anchored x, *y]\ng: "
       "'it''s x'\n");
   ASSERT_TRUE(root);
-  const auto place_of = [&](const char* key) {
-    const ConfigNode& node = *root->find(key);
+  const auto place_of = [&tree = *root](const char* key) {
+    const ConfigNode& node = *tree.find(key);
     return to_string(place_in(node, node.value.find('x')));
   };
   EXPECT_EQ(place_of("a"), "f.yaml:1:10");

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "fffa/text.h"
+
 namespace fffa::core {
 namespace {
 
@@ -26,13 +28,6 @@ std::string_view first_of(const std::array<std::string_view, N>& all, std::strin
 
 constexpr std::array<std::string_view, 11> kSigns = {"==", "!=", "<=", ">=", "<", ">", "(", ")", "[", "]", ","};
 constexpr std::array<std::string_view, 2> kOthers = {"&&", "||"};  // of other languages: named as a whole
-
-// How many bytes belong to the first character: cut in two it would not be text in an error message.
-std::size_t character_length(std::string_view text) noexcept {
-  std::size_t length = 1;
-  while (length < text.size() && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) ++length;
-  return length;
-}
 
 }  // namespace
 
@@ -74,7 +69,8 @@ void Lexer::advance() {
     next_.text = rest.substr(0, sign.size());
   } else {
     next_.kind = Token::Kind::wrong;
-    next_.text = rest.substr(0, std::max(first_of(kOthers, rest).size(), character_length(rest)));
+    // a whole character: cut in two it would not be text in an error message
+    next_.text = rest.substr(0, std::max({first_of(kOthers, rest).size(), utf8_length(rest), std::size_t{1}}));
   }
   at_ += next_.text.size();
 }

@@ -16,7 +16,7 @@ using namespace fake;
 struct ReloadOnce : testing::Test {
   Rig rig;
   std::atomic<int> starts{0}, written{0};
-  std::atomic<bool> over{false};
+  std::atomic<bool> over{false}, told{false};  // the source is to end; its sink knows that it has
 
   ReloadOnce() {
     rig.can_reload();
@@ -37,6 +37,7 @@ struct ReloadOnce : testing::Test {
     rig.sink("out",
              [this](const Batch& batch) {
                written += static_cast<int>(batch.size());
+               if (batch.watermark == kEndOfInput) told = true;
                return Result<void>{};
              },
              {"replay"});
@@ -85,15 +86,13 @@ TEST_F(ReloadOnce, OneThatHasEndedIsRemovedAndNotBegunAnewWhereThatFails) {
   };
   rig.pipeline.stages[3].options = options("1", "other");
   rig.start();
-  ASSERT_TRUE(eventually([this] { return written == 1; }));
-  std::this_thread::sleep_for(50ms);
+  ASSERT_TRUE(eventually([this] { return told.load(); }));
   rig.reload(changed());
   EXPECT_EQ(rig.log->count("stop and start fffa to change it"), 1u) << rig.log->all();
   auto next = without();
   next.stages[1].options = options("2", "other");
   rig.reload(next);  // comes after what went was taken down
   EXPECT_EQ(rig.log->count("not reloaded, the old pipeline goes on: other (fake): no disk"), 1u) << rig.log->all();
-  std::this_thread::sleep_for(50ms);
   rig.reload(next);
   EXPECT_EQ(rig.log->count("rebuilt: other; removed: replay out"), 1u) << rig.log->all();
   end();

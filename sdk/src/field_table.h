@@ -47,8 +47,6 @@ constexpr std::uint64_t mean(std::uint64_t sum, std::uint64_t samples) {
 }
 
 std::string_view tcp_flags_name(std::uint8_t flags) noexcept;
-std::string_view verdict_name(Verdict verdict) noexcept;
-std::string_view hook_name(NetfilterHook hook) noexcept;
 
 inline constexpr std::string_view kNever = "never", kNotTcp = "not TCP", kUncaptured = "none captured",
                                   kUntraced = "not traced", kUntranslated = "not translated, no conntrack",

@@ -94,15 +94,16 @@ std::string_view end_reason_name(FlowEndReason reason) noexcept {
   return pick(kEndReasons, reason);
 }
 
-namespace detail {
-std::string_view tcp_flags_name(std::uint8_t flags) noexcept {
-  return kTcpFlags[flags].view();
-}
 std::string_view verdict_name(Verdict verdict) noexcept {
   return pick(kVerdicts, verdict);
 }
 std::string_view hook_name(NetfilterHook hook) noexcept {
   return pick(kHooks, hook);
+}
+
+namespace detail {
+std::string_view tcp_flags_name(std::uint8_t flags) noexcept {
+  return kTcpFlags[flags].view();
 }
 }  // namespace detail
 

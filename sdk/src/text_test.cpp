@@ -11,6 +11,16 @@ namespace {
 using fffa::Text;
 using fffa::TextTable;
 
+TEST(Utf8, LengthOfTheFirstCharacter) {
+  EXPECT_EQ(fffa::utf8_length("a\xff"), 1U);
+  EXPECT_EQ(fffa::utf8_length("\xc3\xa9x"), 2U);
+  EXPECT_EQ(fffa::utf8_length("\xe2\x82\xac"), 3U);
+  EXPECT_EQ(fffa::utf8_length("\xf0\x9f\x98\x80"), 4U);
+  for (const char* wrong : {"\x80", "\xc1\x80", "\xc3", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+                            "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xe2\x82"})
+    EXPECT_EQ(fffa::utf8_length(wrong), 0U) << static_cast<int>(static_cast<unsigned char>(wrong[0]));
+}
+
 TEST(TextTable, SameTextSameHandle) {
   TextTable table;
   const Text one = table.intern("eth0");

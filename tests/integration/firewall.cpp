@@ -48,7 +48,7 @@ std::string nft_match(Family family, const Rule& rule) {
 
 std::string nft_rule(Family family, const Rule& rule) {
   if (!rule.raw.empty()) return rule.raw;
-  const std::string text = nft_match(family, rule) + " counter ";
+  std::string text = nft_match(family, rule) + " counter ";
   switch (rule.action) {
     case Action::accept: return text + "accept";
     case Action::drop: return text + "drop";

@@ -43,6 +43,7 @@ struct Table {
 struct Count {
   std::uint64_t packets = 0, bytes = 0;
   friend bool operator==(const Count&, const Count&) = default;
+  // NOLINTNEXTLINE(readability-identifier-naming): googletest looks for it
   friend void PrintTo(const Count& count, std::ostream* out) {
     *out << count.packets << " packets, " << count.bytes << " bytes";
   }

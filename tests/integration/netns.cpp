@@ -39,6 +39,7 @@ std::vector<std::string> split(const std::string& words) {
 // would spend its time on copying page tables.
 int spawn_and_wait(const std::vector<std::string>& command, int out = -1) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const auto& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions;

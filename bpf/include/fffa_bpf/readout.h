@@ -112,15 +112,12 @@ FFFA_AT(fffa_sent_answer, proto, 28);
 
 /* An interface whose flows get verdicts: at the place of its ifindex modulo FFFA_INTERFACES, or one of the next few. */
 struct fffa_monitored {
-	__u32 ifindex;
-	__u32 as_ifindex; /* under whose flows it counts */
+	__u32 ifindex;    /* 0: nobody's place */
 	__u32 directions; /* a bit set: 1 << enum fffa_direction */
-	__u32 reserved;
 };
-FFFA_SIZE(fffa_monitored, 16);
+FFFA_SIZE(fffa_monitored, 8);
 FFFA_AT(fffa_monitored, ifindex, 0);
-FFFA_AT(fffa_monitored, as_ifindex, 4);
-FFFA_AT(fffa_monitored, directions, 8);
+FFFA_AT(fffa_monitored, directions, 4);
 #define FFFA_MONITORED_TRIES 16
 
 /* The most entries of the table that one run of the read-out program looks at. */

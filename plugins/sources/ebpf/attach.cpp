@@ -5,6 +5,7 @@
 #include <bpf/libbpf.h>
 #include <linux/bpf.h>
 #include <linux/if_link.h>
+#include <linux/membarrier.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -184,6 +185,10 @@ Result<Fd> attach_tracing(int program, std::string_view what) {
   Fd link(bpf_raw_tracepoint_open(nullptr, program));
   if (!link) return kernel_error("attach to " + std::string(what));
   return link;
+}
+
+void wait_for_running_programs() noexcept {
+  ::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 
 }  // namespace fffa::ebpf

@@ -90,4 +90,7 @@ int probe_tracing(const char* function, bpf_attach_type how) noexcept;
 // Attaches a program that traces.
 Result<Fd> attach_tracing(int program, std::string_view what);
 
+// Waits until no processor runs a program, or has a packet in its hands, that did so at the call.
+void wait_for_running_programs() noexcept;
+
 }  // namespace fffa::ebpf

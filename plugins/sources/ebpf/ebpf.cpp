@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "ebpf.h"
 
-#include <linux/membarrier.h>
 #include <sys/epoll.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -21,11 +19,6 @@ constexpr std::int64_t kCheckNs = 5'000'000'000;  // a removed program is notice
 constexpr std::int64_t kFillingNs = 20'000'000;  // between looks for connections that ended, while the table is filling
 constexpr nanoseconds kCongested = std::chrono::milliseconds(20);  // between looks whether there is room downstream
 constexpr std::int64_t kWorthSaying = 1'000'000'000;               // a smaller step of the clock is everyday's business
-
-// Waits until no processor runs the programs that were just detached: what they count is then in the table.
-void wait_for_running_programs() {
-  ::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-}
 
 // Far off, and cancelled as soon as the wall clock is set.
 bool arm(int alarm) {
@@ -182,7 +175,7 @@ void Ebpf::pass_ended() {
 Result<void> Ebpf::final_pass(Output& output) {
   if (netfilter_) netfilter_->detach();  // first: what is judged was counted
   ports_.detach();
-  wait_for_running_programs();
+  wait_for_running_programs();  // what they count is then in the table
   readout_->begin();
   while (readout_->active()) {
     if (auto done = readout_->step(output); !done) return done.error();

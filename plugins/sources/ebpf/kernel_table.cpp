@@ -290,7 +290,7 @@ std::size_t KernelTable::set_monitored(
     std::uint32_t i = 0;
     while (i < FFFA_MONITORED_TRIES && places[(ifindex + i) % FFFA_INTERFACES].ifindex != 0) ++i;
     if (i < FFFA_MONITORED_TRIES)
-      places[(ifindex + i) % FFFA_INTERFACES] = {ifindex, ifindex, directions, 0};
+      places[(ifindex + i) % FFFA_INTERFACES] = {ifindex, directions};
     else
       ++left_out;
   }

@@ -4,7 +4,6 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <linux/bpf.h>
-#include <linux/membarrier.h>
 #include <linux/netfilter.h>
 #include <poll.h>
 #include <sys/syscall.h>
@@ -19,6 +18,9 @@
 #include <memory>
 #include <string_view>
 
+#include "attach.h"
+#include "fffa/fields.h"
+#include "kernel_types.h"
 #include "newer.h"
 #include "privileges.h"
 #include "rule_fields.h"
@@ -58,10 +60,9 @@ int create_link(int program, std::uint32_t family, std::uint32_t hook, std::int3
   return static_cast<int>(::syscall(SYS_bpf, BPF_LINK_CREATE, &attributes, sizeof attributes));
 }
 
+// Of enum nf_inet_hooks.
 std::string_view name_of(std::uint32_t hook) {
-  constexpr std::array<std::string_view, 5> names = {"NF_INET_PRE_ROUTING", "NF_INET_LOCAL_IN", "NF_INET_FORWARD",
-                                                     "NF_INET_LOCAL_OUT", "NF_INET_POST_ROUTING"};
-  return names[hook];
+  return fffa::hook_name(static_cast<NetfilterHook>(hook + 1));
 }
 
 Result<Fd> attach_at(int program, std::uint32_t family, std::uint32_t hook, bool last) {
@@ -73,20 +74,11 @@ Result<Fd> attach_at(int program, std::uint32_t family, std::uint32_t hook, bool
   return kernel_error("attach to netfilter hook " + std::string(name_of(hook)));
 }
 
-// Packets that are between two hooks now were not noted at the first.
-void wait_for_packets_under_way() {
-  ::syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-}
-
-struct FreeBtf {
-  void operator()(btf* types) const noexcept { btf__free(types); }
-};
-
 }  // namespace
 
 std::string drop_reason_name(std::uint32_t reason) {
   constexpr std::string_view prefix = "SKB_DROP_REASON_";
-  const std::unique_ptr<btf, FreeBtf> types(btf__load_vmlinux_btf());
+  const KernelTypes types = load_kernel_types();
   if (!types) return {};
   const int id = btf__find_by_name_kind(types.get(), "skb_drop_reason", BTF_KIND_ENUM);
   if (id < 0) return {};
@@ -143,7 +135,7 @@ Result<void> Netfilter::attach_traced() {
   auto attached = trace(Program::traced_begin, "nf_hook_slow");
   if (attached) attached = trace(Program::traced_freed, "the tracepoint kfree_skb");
   if (attached) {
-    wait_for_packets_under_way();
+    wait_for_running_programs();  // packets that are between the hook's ends now were not noted
     attached = trace(Program::traced_end, "nf_hook_slow");
   }
   if (attached) attached = trace(Program::traced_back, "nf_reinject");
@@ -233,7 +225,7 @@ Result<void> Netfilter::take_notes() {
     links_.erase(links_.begin() + before, links_.end());
     return done;
   }
-  wait_for_packets_under_way();
+  wait_for_running_programs();  // packets that are between two hooks now were not noted at the first
   if (config_.detail == Detail::all) table_.count_hooks();
   table_.take_notes();
   return {};

@@ -7,10 +7,10 @@
 
 #include <array>
 #include <cerrno>
-#include <memory>
 #include <string>
 
 #include "attach.h"
+#include "kernel_types.h"
 #include "rules/nft_socket.h"
 #include "rules/rule_tracer.h"
 
@@ -23,10 +23,6 @@ constexpr const char* kVerdicts = "netfilter verdicts";
 constexpr const char* kDrops = "netfilter drops";
 constexpr const char* kRules = "netfilter rules";
 constexpr const char* kTranslations = "netfilter translations";
-
-struct FreeBtf {
-  void operator()(btf* types) const noexcept { btf__free(types); }
-};
 
 // Why a tracing program was not taken.
 std::string refusal(int error) {
@@ -83,7 +79,7 @@ Finding rule_finding() {
 
 // conntrack's types: in the kernel's own, or in its module's.
 Finding translation_finding() {
-  const std::unique_ptr<btf, FreeBtf> types(btf__load_vmlinux_btf());
+  const KernelTypes types = load_kernel_types();
   const bool known = types && btf__find_by_name_kind(types.get(), "nf_conn", BTF_KIND_STRUCT) > 0;
   if (known) return {Level::ok, kTranslations, "conntrack can be read", {}};
   if (::access("/sys/kernel/btf/nf_conntrack", R_OK) == 0)

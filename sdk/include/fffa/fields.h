@@ -62,6 +62,8 @@ const Field* find_field(std::string_view name) noexcept;
 std::string_view protocol_name(std::uint8_t protocol) noexcept;
 std::string_view conn_state_name(ConnState state) noexcept;
 std::string_view end_reason_name(FlowEndReason reason) noexcept;
+std::string_view verdict_name(Verdict verdict) noexcept;  // "ACCEPT"
+std::string_view hook_name(NetfilterHook hook) noexcept;  // "NF_INET_FORWARD"
 
 // Community ID v1, seed 0, of a tuple ("1:" + 28 characters), written to `out` (>= 30 bytes). The length written; 0 for
 // protocols it does not define.

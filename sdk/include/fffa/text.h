@@ -55,4 +55,7 @@ class TextTable {
   std::string_view store(std::string_view text);
 };
 
+// Bytes of the well-formed UTF-8 character that `text`, which is not empty, begins with; 0 if it is none.
+std::size_t utf8_length(std::string_view text) noexcept;
+
 }  // namespace fffa

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstring>
 
+#include "fffa/text.h"
 #include "format/copy_plain.h"
 #include "format/digits.h"
 
@@ -30,23 +31,6 @@ char* put_escaped(char* out, unsigned char c) noexcept {
 }
 
 }  // namespace
-
-std::size_t utf8_length(std::string_view text) noexcept {
-  const auto byte = [&text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  const std::size_t length = lead >= 0xC2 && lead < 0xE0   ? 2
-                             : lead >= 0xE0 && lead < 0xF0 ? 3
-                             : lead >= 0xF0 && lead < 0xF5 ? 4
-                                                           : 0;
-  if (length == 0 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  const bool overlong = (lead == 0xE0 && byte(1) < 0xA0) || (lead == 0xF0 && byte(1) < 0x90);
-  const bool surrogate = lead == 0xED && byte(1) >= 0xA0;
-  const bool beyond = lead == 0xF4 && byte(1) >= 0x90;
-  return overlong || surrogate || beyond ? 0 : length;
-}
 
 char* put_json_text(char* out, std::string_view text) noexcept {
   while (!text.empty()) {

@@ -13,8 +13,6 @@ inline constexpr std::size_t kJsonGrowth = 6;
 // room for kJsonGrowth times its size. Returns the end.
 char* put_json_text(char* out, std::string_view text) noexcept;
 
-// Length of the well-formed UTF-8 character at the start of `text`, which is not ASCII; 0 if it is not one.
-std::size_t utf8_length(std::string_view text) noexcept;
 inline constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 }  // namespace fffa::detail

@@ -182,7 +182,7 @@ std::string repaired(std::string_view text) {
   std::string good;
   while (!text.empty()) {
     const auto c = static_cast<unsigned char>(text.front());
-    const std::size_t length = c < 0x80 ? 1 : detail::utf8_length(text);
+    const std::size_t length = c < 0x80 ? 1 : utf8_length(text);
     good += length == 0 ? detail::kReplacement : text.substr(0, length);
     text.remove_prefix(std::max<std::size_t>(length, 1));
   }

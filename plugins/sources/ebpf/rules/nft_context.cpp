@@ -45,4 +45,25 @@ Result<std::string> NftContext::run(const std::string& commands) {
   return std::string(output != nullptr ? output : "");
 }
 
+Result<std::string> NftContext::make_own_table(const std::string& name, const std::string& body) {
+  constexpr int kNames = 9;
+  Error last;
+  const auto says = [&last](const char* what) { return last.message.find(what) != std::string::npos; };
+  for (int i = 1; i <= kNames; ++i) {
+    const std::string table = i == 1 ? name : name + "_" + std::to_string(i);
+    // of a block behind `create`, nft 1.0.6 takes the flags only
+    const auto made = run("create table inet " + table + " { flags owner; }\ntable inet " + table +
+                          " {\nflags owner\n" + body + "}\n");
+    if (made) return table;
+    last = made.error();
+    // a table that belongs to another process is not permitted rather than there already
+    if (!says("File exists") && !says("not permitted")) break;
+  }
+  if (says("not supported")) last.message += " (a table of one's own needs Linux 5.12)";
+  if (says("not permitted")) last.message += " (this needs CAP_NET_ADMIN)";
+  last.message = "make the table inet " + name + ": " + last.message;
+  last.disposition = Disposition::unavailable;
+  return last;
+}
+
 }  // namespace fffa::ebpf

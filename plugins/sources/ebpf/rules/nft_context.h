@@ -18,6 +18,9 @@ class NftContext {
   static Result<NftContext> open();
   // What the commands print: stateless, with handles, without the elements of named sets.
   Result<std::string> run(const std::string& commands);
+  // Makes an `inet` table that belongs to this process, called `name`, or name_2 and so on where that is taken; `body`
+  // is what stands in it. Its name.
+  Result<std::string> make_own_table(const std::string& name, const std::string& body);
 
  private:
   struct Free {

@@ -113,10 +113,8 @@ std::string element(const Tuple& tuple) {
 
 }  // namespace
 
-std::string own_table_commands(const std::string& name, const RuleTracerOptions& options) {
-  // of a block behind `create`, nft 1.0.6 takes the flags only
-  std::string text = "create table inet " + name + " { flags owner; }\ntable inet " + name + " {\nflags owner\n";
-  text += limit("total", options.rate, options.rate);
+std::string own_table_body(const RuleTracerOptions& options) {
+  std::string text = limit("total", options.rate, options.rate);
   text += limit("first", options.rate - options.rate / 4, options.rate - options.rate / 4);
   text += sets(options);
   text += chooser("of_tcp", " . th sport . th dport", "", true, options);
@@ -132,7 +130,7 @@ std::string own_table_commands(const std::string& name, const RuleTracerOptions&
   // before connection tracking and any translation, raw and mangle; behind the reassembly of fragments
   for (const std::string_view hook : {"prerouting", "output"})
     text += concat({"chain ", hook, " { type filter hook ", hook, " priority -350; policy accept; jump choose; }\n"});
-  return text + "}\n";
+  return text;
 }
 
 std::string want_commands(const std::string& name, const std::vector<TracedFlow>& flows) {

@@ -9,8 +9,8 @@
 
 namespace fffa::ebpf {
 
-// Fails, by `create`, where a table of that name exists.
-std::string own_table_commands(const std::string& name, const RuleTracerOptions& options);
+// What stands in it: for NftContext::make_own_table().
+std::string own_table_body(const RuleTracerOptions& options);
 // Adds flows to the table's sets of wanted ones. Flows without a tuple are left out.
 std::string want_commands(const std::string& name, const std::vector<TracedFlow>& flows);
 

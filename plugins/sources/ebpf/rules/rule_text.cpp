@@ -5,24 +5,10 @@
 #include <array>
 #include <cctype>
 
+#include "fffa/text.h"
+
 namespace fffa::ebpf {
 namespace {
-
-// Length of the UTF-8 sequence at the front of `text`, 0 where it is none. No surrogates, nothing overlong.
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char first = byte(0);
-  if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-  if (first < 0xc2 || first > 0xf4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  }
-  const unsigned char second = byte(1);
-  const bool wrong = (first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f) ||
-                     (first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f);
-  return wrong ? 0 : length;
-}
 
 // C0 and C1 controls, DEL, and the two separators that JSON readers and terminals take for a line's end.
 bool is_control(std::string_view sequence) {

@@ -6,7 +6,7 @@
 namespace fffa::ebpf {
 namespace {
 
-std::string nft_rule(std::string_view text, std::optional<std::string> comment = std::nullopt) {
+std::string nft_rule(std::string_view text, const std::optional<std::string>& comment = std::nullopt) {
   const auto rule = parse_nft_rule(text, comment);
   return rule.target + " [" + rule.match + "]";
 }

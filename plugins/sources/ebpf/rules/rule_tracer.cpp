@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "fd.h"
+#include "fffa/fields.h"
 #include "flow_memory.h"
 #include "hook_table.h"
 #include "nft_context.h"
@@ -49,12 +50,6 @@ Verdict to_verdict(std::uint32_t code, bool rejects) {
   }
 }
 
-std::string_view verdict_text(Verdict verdict) {
-  static constexpr std::array<std::string_view, 8> names{"",      "ACCEPT", "DROP",   "REJECT",
-                                                         "QUEUE", "STOLEN", "REPEAT", "STOP"};
-  return names[static_cast<std::size_t>(verdict)];
-}
-
 // A statement that passes the packet on to somewhere else is not what decided it: `vmap { ... : jump x }` and the like.
 bool decides(std::string_view target) {
   return !target.empty() && target != "JUMP" && target != "GOTO" && target != "RETURN" && target != "CONTINUE";
@@ -78,7 +73,7 @@ Rule to_rule(const Decision& decision) {
             "",
             known.text.match};
   if (known.handle != 0) rule.rule_num = known.number;
-  rule.target = decides(known.text.target) ? known.text.target : std::string(verdict_text(decision.verdict));
+  rule.target = decides(known.text.target) ? known.text.target : std::string(verdict_name(decision.verdict));
   return rule;
 }
 
@@ -162,27 +157,10 @@ class RuleTracer::Impl {
 };
 
 Result<void> RuleTracer::Impl::make_table() {
-  constexpr int kNames = 9;
-  Error last;
-  for (int i = 1; i <= kNames; ++i) {
-    const std::string name = i == 1 ? "fffa" : "fffa_" + std::to_string(i);
-    const auto made = owner_.run(own_table_commands(name, options_));
-    if (made) {
-      table_ = name;
-      return {};
-    }
-    last = made.error();
-    // a table that belongs to another process is not permitted rather than there already
-    const bool taken = last.message.find("File exists") != std::string::npos ||
-                       last.message.find("not permitted") != std::string::npos;
-    if (!taken) break;
-  }
-  if (last.message.find("not supported") != std::string::npos)
-    last.message += " (a table of one's own needs Linux 5.12)";
-  if (last.message.find("not permitted") != std::string::npos) last.message += " (this needs CAP_NET_ADMIN)";
-  last.message = "make a table that traces packets: " + last.message;
-  last.disposition = Disposition::unavailable;
-  return last;
+  auto made = owner_.make_own_table("fffa", own_table_body(options_));
+  if (!made) return made.error();
+  table_ = std::move(*made);
+  return {};
 }
 
 Result<void> RuleTracer::Impl::begin() {

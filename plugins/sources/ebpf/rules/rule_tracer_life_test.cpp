@@ -14,6 +14,7 @@
 
 #include "bounded_command.h"
 #include "fd.h"
+#include "hook_table.h"
 #include "tracing_test.h"
 
 namespace fffa::ebpf {
@@ -23,6 +24,18 @@ using RuleTracerLife = TracingTest;
 
 bool table_exists(const std::string& name) {
   return output_of({"/usr/sbin/nft", "list", "table", "inet", name}, std::chrono::seconds(5), 1 << 20).ok();
+}
+
+// Of two instances in one namespace each has its own.
+TEST_F(RuleTracerLife, HooksAreHeldByASecondOneAsWell) {
+  auto first = HookTable::make();
+  ASSERT_TRUE(first) << first.error().message;
+  const auto second = HookTable::make();
+  ASSERT_TRUE(second) << second.error().message;
+  EXPECT_TRUE(table_exists("fffa_hooks"));
+  EXPECT_TRUE(table_exists("fffa_hooks_2"));
+  first->reset();
+  EXPECT_FALSE(table_exists("fffa_hooks"));
 }
 
 TEST_F(RuleTracerLife, TheTableGoesWithTheProcess) {

@@ -178,7 +178,7 @@ TEST(OwnTable, NamesNothingThatWouldTrackConnections) {
   for (const auto mode : {RuleTracerOptions::Mode::first_packet, RuleTracerOptions::Mode::sampled}) {
     RuleTracerOptions options;
     options.mode = mode;
-    const std::string text = own_table_commands("fffa", options);
+    const std::string text = own_table_body(options);
     EXPECT_EQ(text.find("ct "), std::string::npos);
     EXPECT_EQ(text.find("nat"), std::string::npos);
   }
