@@ -13,7 +13,6 @@
 #include "fffa/format.h"
 #include "fffa/plugin.h"
 #include "fffa/stage.h"
-#include "fffa_common/batch_mark.h"
 #include "fffa_common/directory.h"
 #include "fffa_common/file_report.h"
 #include "fffa_common/sealed_file.h"
@@ -60,14 +59,17 @@ FFFA_CONFIG(Config, (directory, "AWSLogs/... is made below it; with `bucket` fil
             (max_staging, "no more is taken while so many bytes wait for their upload; default: until the disk is full",
              range(ByteSize{1}, ByteSize{1'000'000'000'000'000})))
 
-class VpcFlowLog final : public Sink {
+// Group commit: what several batches added is synced to disk at once, every second or when there is much of it, and
+// then they all are delivered.
+class VpcFlowLog final : public AsyncSink {
  public:
   static constexpr bool accepts_cumulative = false;
   static std::vector<Resource> resources(const Config& config);
   static void check(const Config& config, Checker& checker);
 
   VpcFlowLog(Config config, StageContext& context);
-  Result<void> write(const Batch& batch) override;
+  void write(std::shared_ptr<const Batch> batch, Completion completion) override;
+  void flush() override { static_cast<void>(commit()); }
   Result<void> close() override;
 
  private:
@@ -77,6 +79,13 @@ class VpcFlowLog final : public Sink {
     TimeNs slot;
     bool full;
     common::SealedFile file;
+    bool due(TimeNs watermark) const { return full || slot + kFileInterval <= watermark; }
+  };
+  // A batch whose lines are in the files, though not on disk, or whose completion was told to come again.
+  struct Offered {
+    std::shared_ptr<const Batch> batch;  // the host offers a batch again as the same object
+    std::optional<Completion> completion;
+    bool on_disk = false;
   };
 
   Config config_;
@@ -93,8 +102,12 @@ class VpcFlowLog final : public Sink {
   std::unique_ptr<Uploader> uploader_;  // with a bucket
   Counter& status_lines_;
   Counter& deficits_lost_;
-
-  std::optional<common::BatchMark> pending_;  // formatted, not written yet
+  Counter& commits_;
+  std::vector<Offered> offered_;
+  std::size_t records_ = 0;  // of them, added since the last commit
+  TimeNs watermark_ = 0;
+  std::unique_ptr<Timer> commit_timer_;
+  std::unique_ptr<Timer> reclaim_timer_;  // while something could not be reclaimed
 
   void reclaim();
   void on_event(const common::FileEvent& event);
@@ -103,7 +116,9 @@ class VpcFlowLog final : public Sink {
   OpenFile& file_of(const AwsIdentity& aws, TimeNs end);
   std::unique_ptr<OpenFile> make_file(Text account, Text region, TimeNs slot);
   std::string component(const std::optional<std::string>& chosen, Text carried) const;
-  Result<void> flush();
+  bool due() const;
+  Result<void> commit();
+  Result<void> sync();
   Result<void> seal(TimeNs watermark);
 };
 
