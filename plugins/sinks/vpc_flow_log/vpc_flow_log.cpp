@@ -56,6 +56,7 @@ UploadOptions upload_options(const Config& config) {
   options.s3.region = bucket_region(config);
   options.s3.endpoint = config.endpoint.value_or("");
   while (options.s3.endpoint.ends_with('/')) options.s3.endpoint.pop_back();
+  options.s3.addressing = config.addressing;
   options.s3.ca_file = variable("AWS_CA_BUNDLE");
   return options;
 }
@@ -66,12 +67,20 @@ bool is_name(std::string_view text, std::string_view others) {
   });
 }
 
+// Not an address: something in its last label is no digit.
+bool is_domain(std::string_view host) {
+  host = host.substr(0, host.find(':'));
+  const auto label = host.substr(host.rfind('.') + 1);
+  return std::ranges::any_of(label, [](char c) { return c < '0' || c > '9'; });
+}
+
 void check_upload(const Config& config, Checker& checker) {
   const auto needs_bucket = [&](const char* option, bool given) {
     if (given && !config.bucket) checker.error(option, "says how files are uploaded, and there is no `bucket`");
   };
   needs_bucket("prefix", config.prefix.has_value());
   needs_bucket("endpoint", config.endpoint.has_value());
+  needs_bucket("addressing", config.addressing != aws::S3Addressing::automatic);
   needs_bucket("bucket_region", config.bucket_region.has_value());
   needs_bucket("credentials_file", config.credentials_file.has_value());
   needs_bucket("max_staging", config.max_staging.has_value());
@@ -82,12 +91,17 @@ void check_upload(const Config& config, Checker& checker) {
     checker.error("prefix", "begins with a letter, not with `/`, and has at most 512 characters");
   if (config.bucket_region && !is_name(*config.bucket_region, "-"))
     checker.error("bucket_region", "is a region such as eu-central-1");
+  if (config.bucket && config.addressing == aws::S3Addressing::virtual_host && config.bucket->find('.') != std::string::npos &&
+      !config.endpoint.value_or("").starts_with("http://"))
+    checker.error("addressing", "no certificate fits a bucket with a dot in its name", "addressing: path");
   if (!config.endpoint) return;
   const auto scheme = config.endpoint->starts_with("https://") ? 8 : config.endpoint->starts_with("http://") ? 7 : 0;
   auto host = config.endpoint->substr(static_cast<std::size_t>(scheme));
   while (host.ends_with('/')) host.pop_back();
   if (scheme == 0 || !is_name(host, "-.:[]_"))
     checker.error("endpoint", "is a URL without a path", "such as https://minio.example:9000");
+  if (config.addressing == aws::S3Addressing::virtual_host && (host.starts_with('[') || !is_domain(host)))
+    checker.error("addressing", "a bucket cannot stand before an IP address", "addressing: path");
 }
 
 }  // namespace

@@ -21,6 +21,11 @@
 #include "uploader.h"
 #include "windows.h"
 
+namespace fffa::aws {
+FFFA_ENUM(S3Addressing, (automatic, "auto", "in the host's name at AWS, in the path at an `endpoint`"),
+          (path, "path", "https://HOST/BUCKET/KEY"), (virtual_host, "virtual", "https://BUCKET.HOST/KEY"))
+}  // namespace fffa::aws
+
 namespace fffa::vpc_flow_log {
 
 struct Config {
@@ -36,6 +41,7 @@ struct Config {
   std::optional<std::string> bucket;
   std::optional<std::string> prefix;
   std::optional<std::string> endpoint;
+  aws::S3Addressing addressing = aws::S3Addressing::automatic;
   std::optional<std::string> bucket_region;
   std::optional<std::filesystem::path> credentials_file;
   std::optional<ByteSize> max_staging;
@@ -52,6 +58,7 @@ FFFA_CONFIG(Config, (directory, "AWSLogs/... is made below it; with `bucket` fil
             (bucket, "S3 bucket that finished files are moved to"),
             (prefix, "in the bucket: keys are PREFIX/AWSLogs/..."),
             (endpoint, "base URL of an S3-compatible store; default: AWS's of the region"),
+            (addressing, "where requests name the bucket"),
             (bucket_region, "default: `region`, else AWS_REGION or AWS_DEFAULT_REGION, else what the server says"),
             (credentials_file,
              "shared credentials file; default: AWS_ACCESS_KEY_ID and others of the environment, "
