@@ -109,7 +109,7 @@ std::chrono::nanoseconds SinkNode::step() {
     if (auto message = take()) {
       ended_ = ended_ || message->batch->watermark == kEndOfInput;
       records_ += message->cost;
-      offer({std::move(*message), 0, {}});
+      offer({std::move(*message), 0, {}, taken_++});
       return 0ns;
     }
   }
@@ -126,7 +126,7 @@ std::chrono::nanoseconds SinkNode::lose_all() {
   while (auto message = take()) {
     ended_ = ended_ || message->batch->watermark == kEndOfInput;
     records_ += message->cost;
-    give_up({std::move(*message), 0, {}}, kBrokenPipe);
+    give_up({std::move(*message), 0, {}, taken_++}, kBrokenPipe);
   }
   return kForever;
 }
@@ -270,13 +270,15 @@ bool SinkNode::take_down(std::chrono::nanoseconds limit) {
   }
   close_stage();
   const bool down = demolish(limit);
-  // What the stage did not complete before it went is offered again, by the next one.
+  // What the stage did not complete before it went is offered again, to the next one, in the order in which it came.
   collect();
   for (auto& [id, item] : in_flight_) {
     ++item.tries;
     waiting_.push_back(std::move(item));
   }
   in_flight_.clear();
+  std::ranges::sort(waiting_, {}, &Item::number);
+  for (auto& item : waiting_) item.due = {};
   retiring_ = false;
   closed_ = false;
   return down;

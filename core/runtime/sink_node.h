@@ -44,6 +44,7 @@ class SinkNode final : public Node {
     Message message;
     int tries = 0;
     Monotonic::time_point due{};
+    std::uint64_t number = 0;  // in the order in which they came
   };
   // Completions come here from any thread, also after the node is gone.
   struct Completions {
@@ -64,6 +65,7 @@ class SinkNode final : public Node {
   std::deque<Item> waiting_;  // to be offered (again)
   std::size_t records_ = 0;   // of both
   std::uint64_t next_id_ = 0;
+  std::uint64_t taken_ = 0;
   bool ended_ = false;
   bool flushed_ = false;
   bool retiring_ = false;

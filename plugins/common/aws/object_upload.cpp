@@ -72,11 +72,18 @@ std::optional<std::string> read_mark(const LocalFile& file) {
   return id;
 }
 
+// A full disk has no room for it, and gets some by this very upload: that goes on without. Killed then, it leaves parts
+// in the store. False: errno says why.
 bool write_mark(const LocalFile& file, const std::string& id) {
   const Descriptor mark(::openat(file.folder, upload_mark(file.name).c_str(),
                                  O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640));
-  return mark && ::write(mark.get(), id.data(), id.size()) == static_cast<ssize_t>(id.size()) &&
-         ::fsync(mark.get()) == 0 && ::fsync(file.folder) == 0;
+  if (!mark) return errno == ENOSPC || errno == EDQUOT;
+  if (::write(mark.get(), id.data(), id.size()) == static_cast<ssize_t>(id.size()) && ::fsync(mark.get()) == 0)
+    return ::fsync(file.folder) == 0;
+  const int error = errno;
+  static_cast<void>(!::ftruncate(mark.get(), 0));  // an empty one: the id is asked for by the key
+  errno = error;
+  return error == ENOSPC || error == EDQUOT;
 }
 
 void remove_mark(const LocalFile& file) {

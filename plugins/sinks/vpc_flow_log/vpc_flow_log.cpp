@@ -169,11 +169,8 @@ void VpcFlowLog::write(std::shared_ptr<const Batch> batch, Completion completion
     static_cast<void>(commit());
     return;
   }
-  if (uploader_ && config_.max_staging && uploader_->waiting() >= config_.max_staging->bytes)
-    return completion.error(
-        retry("the staging area " + config_.directory.string() + " holds `max_staging`: waiting for uploads"));
-  format(*batch);
-  watermark_ = batch->watermark;
+  format(*batch);  // in the order in which batches come, whatever becomes of them: windows have a memory
+  watermark_ = std::max(watermark_, batch->watermark);
   records_ += batch->size();
   offered_.push_back({std::move(batch), std::move(completion)});
   if (records_ >= kCommitRecords || offered_.size() >= kCommitBatches || due()) static_cast<void>(commit());
@@ -182,8 +179,9 @@ void VpcFlowLog::write(std::shared_ptr<const Batch> batch, Completion completion
 Result<void> VpcFlowLog::close() {
   commit_timer_.reset();
   reclaim_timer_.reset();
-  auto result = commit();
-  if (result) result = seal(kEndOfInput);
+  // What cannot be committed is not delivered: the host has it, and says so.
+  Result<void> result;
+  if (commit()) result = seal(kEndOfInput);
   if (uploader_) uploader_->close();
   return result;
 }
@@ -288,6 +286,8 @@ Result<void> VpcFlowLog::commit() {
 }
 
 Result<void> VpcFlowLog::sync() {
+  if (uploader_ && config_.max_staging && uploader_->waiting() >= config_.max_staging->bytes)
+    return retry("the staging area " + config_.directory.string() + " holds `max_staging`: waiting for uploads");
   for (const auto& open : files_) {
     if (auto flushed = open->file.flush(); !flushed) return flushed;
     if (auto synced = open->file.sync(); !synced) return synced;
