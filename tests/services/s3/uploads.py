@@ -29,6 +29,12 @@ class Uploads(S3Case):
             self.assertTrue(gzip.decompress(content).startswith(b"version account-id "))
         self.assertNotIn(PASSWORD, run.said())
 
+    def same_lines(self, found, wanted):
+        """assertEqual() would take minutes to draw the difference of so many."""
+        if found != wanted:
+            lacking, besides = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
+            self.fail(f"{len(found)} lines, of {len(wanted)}; lacking: {lacking[:3]}, besides: {besides[:3]}")
+
     def test_read_by_awscli_and_flowlogs_reader(self):
         """Every line of both, against what was sent."""
         with self.run_fffa() as run:
@@ -40,7 +46,7 @@ class Uploads(S3Case):
             second = START + 60 * (2 if number < 5000 else 9) + number % 60
             lines.append(f"2 111122223333 - 198.51.100.24 10.20.1.15 {1024 + number % 60_000} {1 + number // 60_000} 17 1 28 {second} {second} ACCEPT OK")
         lines.sort()
-        silent = [f"2 111122223333 - - - - - - - - {START + 60 * minute} {START + 60 * minute + 59} - NODATA" for minute in range(3, 9)]
+        silent = {f"2 111122223333 - - - - - - - - {START + 60 * minute} {START + 60 * minute + 59} - NODATA" for minute in range(3, 9)}
 
         copy = self.folder / "copy"
         environment = {**os.environ, "AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": PASSWORD, "AWS_DEFAULT_REGION": "us-east-1"}
@@ -50,9 +56,11 @@ class Uploads(S3Case):
         self.assertEqual(downloaded, self.objects())
         texts = [gzip.decompress(content).decode().splitlines() for content in downloaded.values()]
         self.assertEqual(len(texts), 2)
-        self.assertEqual(sorted(line for text in texts for line in text[1:]), silent + lines)
+        found = sorted(line for text in texts for line in text[1:])
+        self.same_lines([line for line in found if line.endswith(" OK")], lines)
+        self.assertLessEqual({line for line in found if not line.endswith(" OK")}, silent)
 
-        self.assertEqual(sorted(record.to_message() for record in self.records()), lines)
+        self.same_lines(sorted(" ".join(record.to_message().split()[:14]) for record in self.records()), lines)
 
     def test_bucket_in_the_hosts_name(self):
         proxy = self.proxy()
