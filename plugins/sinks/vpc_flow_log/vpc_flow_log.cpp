@@ -91,8 +91,8 @@ void check_upload(const Config& config, Checker& checker) {
     checker.error("prefix", "begins with a letter, not with `/`, and has at most 512 characters");
   if (config.bucket_region && !is_name(*config.bucket_region, "-"))
     checker.error("bucket_region", "is a region such as eu-central-1");
-  if (config.bucket && config.addressing == aws::S3Addressing::virtual_host && config.bucket->find('.') != std::string::npos &&
-      !config.endpoint.value_or("").starts_with("http://"))
+  if (config.bucket && config.addressing == aws::S3Addressing::virtual_host &&
+      config.bucket->find('.') != std::string::npos && !config.endpoint.value_or("").starts_with("http://"))
     checker.error("addressing", "no certificate fits a bucket with a dot in its name", "addressing: path");
   if (!config.endpoint) return;
   const auto scheme = config.endpoint->starts_with("https://") ? 8 : config.endpoint->starts_with("http://") ? 7 : 0;
@@ -247,9 +247,12 @@ std::unique_ptr<VpcFlowLog::OpenFile> VpcFlowLog::make_file(Text account, Text r
   auto name = [key, unique](unsigned attempt) {
     return file_name(key, static_cast<std::uint32_t>(common::name_hash(file_name(key, 0) + unique, attempt)));
   };
-  common::SealedFile::Options options{folder_of(key, config_.hive, config_.hourly), std::move(name), true,
+  common::SealedFile::Options options{folder_of(key, config_.hive, config_.hourly),
+                                      std::move(name),
+                                      true,
                                       std::string(format_->header()),
-                                      [this](const common::FileEvent& event) { on_event(event); }, true};
+                                      [this](const common::FileEvent& event) { on_event(event); },
+                                      true};
   return std::make_unique<OpenFile>(
       OpenFile{account, region, slot, false, common::SealedFile(directory_, std::move(options))});
 }
@@ -259,7 +262,8 @@ std::string VpcFlowLog::component(const std::optional<std::string>& chosen, Text
 }
 
 bool VpcFlowLog::due() const {
-  return files_.size() > kMaxOpenFiles || std::ranges::any_of(files_, [this](const auto& open) { return open->due(watermark_); });
+  return files_.size() > kMaxOpenFiles ||
+         std::ranges::any_of(files_, [this](const auto& open) { return open->due(watermark_); });
 }
 
 // Delivers what is offered, all of it or nothing; then seals what is due.
