@@ -30,6 +30,14 @@ std::optional<FoundFrame> frame_at(int fd, std::uint64_t at, std::uint64_t end) 
   return FoundFrame{at, *header};
 }
 
+// A process that was killed left the beginning of a frame; a machine that went down perhaps a hole.
+bool is_unfinished(int fd, std::uint64_t at, std::uint64_t size) {
+  HeaderBytes bytes;
+  if (size < bytes.size()) return true;
+  if (!read_exactly(fd, bytes.data(), bytes.size(), at)) return false;
+  return decode_header(bytes) || bytes == HeaderBytes{};
+}
+
 }  // namespace
 
 bool read_exactly(int fd, char* out, std::size_t size, std::uint64_t at) {
@@ -69,6 +77,7 @@ Survey survey(int fd, std::uint64_t size) {
     }
   }
   result.behind = size - result.end;
+  result.unfinished = result.behind > 0 && is_unfinished(fd, result.end, result.behind);
   return result;
 }
 

@@ -31,7 +31,8 @@ struct Survey {
   std::uint32_t delivered = 0;
   Part content;              // of the frames that are not delivered
   bool damaged = false;      // something is wrong before `end`
-  std::uint64_t behind = 0;  // octets after `end`: a write that was not finished
+  std::uint64_t behind = 0;  // octets after `end`
+  bool unfinished = false;   // these are the beginning of a write, not something damaged
 };
 Survey survey(int fd, std::uint64_t size);
 

@@ -96,7 +96,7 @@ void Store::adopt(std::uint64_t number, Descriptor file, std::uint64_t size, boo
   segment->content = segment->ahead = found.content;
   segment->sealed = segment->restored = true;
   segment->damaged = found.damaged;
-  if (found.behind > 0 && newest && !found.damaged) {
+  if (newest && found.unfinished) {
     opening_.cut_off = found.behind;
     static_cast<void>(::ftruncate(file.get(), static_cast<off_t>(found.end)));  // else the next start does
   } else if (found.behind > 0) {
