@@ -132,7 +132,8 @@ void StageReader::read_envelope() {
   }
   for (const auto& entry : part.entries) {
     if (draft_.section == kSinkSection) break;
-    error(entry.key_at, entry.key, entry.key == "buffer" ? "only a sink has a buffer" : "only a sink can refuse a batch",
+    error(entry.key_at, entry.key,
+          entry.key == "buffer" ? "only a sink has a buffer" : "only a sink can refuse a batch",
           entry.key == "buffer" ? "other stages have a `queue`" : "");
   }
   if (const ConfigNode* when = node_.find("when")) {

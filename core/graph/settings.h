@@ -86,8 +86,9 @@ struct SinkOptions {
   std::optional<std::variant<DiskBufferOptions, MemoryBufferOptions>> buffer;
 };
 FFFA_CONFIG(SinkOptions, (on_reject, "what becomes of a batch that this sink refuses for good"),
-            (buffer, "what waits for this sink, beyond its queue: on disk it outlives fffa, and is acknowledged once it "
-                     "is there"))
+            (buffer,
+             "what waits for this sink, beyond its queue: on disk it outlives fffa, and is acknowledged once it "
+             "is there"))
 
 // The settings in `root`; the rest of it is left alone.
 Settings read_settings(const ConfigNode& root, Diagnostics& diagnostics);

@@ -10,8 +10,7 @@ Result<std::shared_ptr<Buffer>> Buffer::make(const StageSpec& spec, Host& host, 
                                              std::shared_ptr<Waker> intake) {
   if (spec.buffer.type == BufferSpec::Type::disk)
     return DiskBuffer::open(spec, host, std::move(services), std::move(intake));
-  return std::shared_ptr<Buffer>(
-      std::make_shared<MemoryBuffer>(spec, host, std::move(services), std::move(intake)));
+  return std::shared_ptr<Buffer>(std::make_shared<MemoryBuffer>(spec, host, std::move(services), std::move(intake)));
 }
 
 void Buffer::start(std::shared_ptr<void> keep) {
@@ -30,7 +29,8 @@ void Buffer::main() {
   }
   // The run is given up: what still waits in the inbox is saved, if it can be at once.
   if (keeps() && services_->abandoned)
-    for (const auto by = Monotonic::now() + services_->tuning.leave_behind / 2; Monotonic::now() < by && fill() == kNow;) {
+    for (const auto by = Monotonic::now() + services_->tuning.leave_behind / 2;
+         Monotonic::now() < by && fill() == kNow;) {
     }
   ended_ = true;
   host_.has_more();

@@ -21,14 +21,14 @@ class Buffer {
   // The sink's node, as a buffer sees it. Any thread, but for take_in(): the intake's alone.
   class Host {
    public:
-    virtual std::optional<Message> take_in() = 0;  // the inbox's next; from then on it is held
-    virtual void accepted(Message message) = 0;    // it is on disk: acknowledged, and still held
-    virtual void settled(const Message& message) = 0;                  // it is neither held nor waited for any more
-    virtual void note_restored(const Tally& tally) = 0;                     // an earlier run left it: it is held
-    virtual void released(const Tally& tally) = 0;                     // of what was accepted: it is held no longer
-    virtual void note_lost(const char* reason, const Tally& tally) = 0;     // counted only
-    virtual void has_more() = 0;                                       // next() has something, or ended() has changed
-    virtual void trouble(const std::string& what, LogLevel level) = 0;  // with the buffer; empty: it is over
+    virtual std::optional<Message> take_in() = 0;                        // the inbox's next; from then on it is held
+    virtual void accepted(Message message) = 0;                          // it is on disk: acknowledged, and still held
+    virtual void settled(const Message& message) = 0;                    // it is neither held nor waited for any more
+    virtual void note_restored(const Tally& tally) = 0;                  // an earlier run left it: it is held
+    virtual void released(const Tally& tally) = 0;                       // of what was accepted: it is held no longer
+    virtual void note_lost(const char* reason, const Tally& tally) = 0;  // counted only
+    virtual void has_more() = 0;                                         // next() has something, or ended() has changed
+    virtual void trouble(const std::string& what, LogLevel level) = 0;   // with the buffer; empty: it is over
     virtual void say(LogLevel level, const std::string& message) = 0;
     virtual ~Host() = default;
   };
@@ -66,7 +66,7 @@ class Buffer {
   virtual void done(const Taken& taken) = 0;        // delivered, or lost for good
 
   // --- any thread
-  virtual bool empty() const = 0;  // next() has taken everything
+  virtual bool empty() const = 0;                   // next() has taken everything
   virtual bool drained() const { return empty(); }  // and all of it is done
   // The intake has seen the end of the input, or was stopped, and takes nothing any more.
   bool ended() const noexcept { return ended_; }

@@ -29,8 +29,8 @@ Batch flows(std::size_t n, TimeNs watermark, std::int64_t first) {
 struct Buffers : ::testing::Test {
   testing::Folder folder;
   std::mutex mutex;
-  std::vector<std::int64_t> got;       // first_seen of what was delivered
-  std::vector<TimeNs> watermarks;      // with it
+  std::vector<std::int64_t> got;   // first_seen of what was delivered
+  std::vector<TimeNs> watermarks;  // with it
   std::set<std::uint64_t> sequences;
   std::atomic<int> delivered{0}, held{0}, lost{0};  // acknowledgements
   std::atomic<bool> down{false};
@@ -91,9 +91,7 @@ struct Buffers : ::testing::Test {
     const auto at = all.find("out");
     return at == all.end() ? Balance{} : at->second;
   }
-  static void expect_even(const Balance& balance) {
-    EXPECT_TRUE(balance.unaccounted().empty()) << to_string(balance);
-  }
+  static void expect_even(const Balance& balance) { EXPECT_TRUE(balance.unaccounted().empty()) << to_string(balance); }
 };
 
 TEST_F(Buffers, WhatIsOnDiskIsAcknowledgedAndDeliveredByTheNextRun) {
@@ -165,25 +163,22 @@ TEST_F(Buffers, AnAsyncSinkMayCompleteInAnyOrder) {
   {
     Rig rig;
     source(rig, 40, 1, 1, true);
-    rig.add(
-           "out", StageKind::async_sink,
-           [&](StageContext&, const ConfigNode&) {
-             auto stage = std::make_unique<FakeAsyncSink>();
-             stage->on_write = [&](std::shared_ptr<const Batch> batch, Completion completion) {
-               const std::lock_guard lock(late_mutex);
-               const bool even = !batch->empty() && batch->records[0].first_seen % 2 == 0;
-               if (even) completion.done();
-               if (!even) late.push_back(std::move(completion));
-             };
-             return stage;
-           },
-           {"in"})
+    rig.add("out", StageKind::async_sink,
+            [&](StageContext&, const ConfigNode&) {
+              auto stage = std::make_unique<FakeAsyncSink>();
+              stage->on_write = [&](std::shared_ptr<const Batch> batch, Completion completion) {
+                const std::lock_guard lock(late_mutex);
+                const bool even = !batch->empty() && batch->records[0].first_seen % 2 == 0;
+                if (even) completion.done();
+                if (!even) late.push_back(std::move(completion));
+              };
+              return stage;
+            },
+            {"in"})
         .buffer = disk();
     rig.pipeline.settings.shutdown_timeout = 300ms;
     rig.start();
-    ASSERT_TRUE(eventually([&] {
-      return delivered == 40 && balance_of(rig).delivered.records == 20;
-    }));
+    ASSERT_TRUE(eventually([&] { return delivered == 40 && balance_of(rig).delivered.records == 20; }));
     EXPECT_EQ(rig.stop(), kExitOk);
     EXPECT_EQ(balance_of(rig).kept.records, 20);
   }
@@ -354,8 +349,8 @@ TEST_F(Buffers, ASinkWhoseReaderHasGoneKeepsWhatItHas) {
   {
     Rig rig;
     source(rig, 5, 1, 1, true);
-    auto& spec = rig.sink(
-        "out", [](const Batch&) -> Result<void> { return gone("write to a pipe: Broken pipe"); }, {"in"});
+    auto& spec =
+        rig.sink("out", [](const Batch&) -> Result<void> { return gone("write to a pipe: Broken pipe"); }, {"in"});
     spec.buffer = disk();
     rig.start();
     EXPECT_EQ(rig.wait(), kExitOk) << "it ends by itself: no sink is left";

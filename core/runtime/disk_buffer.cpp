@@ -66,8 +66,7 @@ DiskBuffer::DiskBuffer(const StageSpec& spec, Host& host, std::shared_ptr<Servic
 
 void DiskBuffer::begin() {
   const auto& found = store_->opening();
-  for (const auto& damage : found.damaged)
-    host_.say(LogLevel::error, damage);
+  for (const auto& damage : found.damaged) host_.say(LogLevel::error, damage);
   if (found.cut_off > 0)
     host_.say(LogLevel::info, std::to_string(found.cut_off) + " octets of a write that was not finished are cut off");
   note_damage();
@@ -226,8 +225,9 @@ void DiskBuffer::note_damage() {
   const auto all = store_->damaged_segments();
   if (all == noted_damage_) return;
   damaged_.add(all - std::exchange(noted_damage_, all));
-  host_.say(LogLevel::error, "something in the buffer's files cannot be read; what can is delivered, and the file kept "
-                             "as NUMBER.damaged");
+  host_.say(LogLevel::error,
+            "something in the buffer's files cannot be read; what can is delivered, and the file kept "
+            "as NUMBER.damaged");
 }
 
 // ---- any thread

@@ -95,8 +95,9 @@ std::string text(const char* name, const Tally& t) {
 }  // namespace
 
 std::string to_string(const Balance& b) {
-  std::string line = text("seen", b.seen) + (b.restored.empty() ? "" : " + " + text("restored", b.restored)) + " = " + text("delivered", b.delivered) + " + " +
-                     text("filtered", b.filtered) + " + " + text("lost", b.lost) + " + " + text("held", b.held);
+  std::string line = text("seen", b.seen) + (b.restored.empty() ? "" : " + " + text("restored", b.restored)) + " = " +
+                     text("delivered", b.delivered) + " + " + text("filtered", b.filtered) + " + " +
+                     text("lost", b.lost) + " + " + text("held", b.held);
   if (!b.kept.empty()) line += "; " + text("waits in the buffer for the next start:", b.kept);
   if (!b.unaccounted().empty()) line += "; " + text("unaccounted for:", b.unaccounted());
   return line;

@@ -14,9 +14,9 @@
 
 namespace fffa::core {
 
-// Of one sink: seen (+ restored) = delivered + filtered + lost + held, in packets and bytes of everything that its sources saw, and
-// in records of those that the last aggregator (or source) before it made. Where a stage reaches the sink on several
-// ways, each way counts.
+// Of one sink: seen (+ restored) = delivered + filtered + lost + held, in packets and bytes of everything that its
+// sources saw, and in records of those that the last aggregator (or source) before it made. Where a stage reaches the
+// sink on several ways, each way counts.
 struct Balance {
   Tally seen, delivered, filtered, lost, held;
   Tally restored;  // what an earlier run left in the sink's buffer: beside what was seen

@@ -32,7 +32,8 @@ std::chrono::nanoseconds MemoryBuffer::fill() {
     level_.tally += message->tally;
     level_.size += size_of(*message->batch);
     waiting_.push_back(std::move(*message));
-    while (spec_.when_full == WhenFull::drop_oldest && level_.size > spec_.max_size && waiting_.size() > 1) dropped.push_back(*pop());
+    while (spec_.when_full == WhenFull::drop_oldest && level_.size > spec_.max_size && waiting_.size() > 1)
+      dropped.push_back(*pop());
   }
   for (const auto& old : dropped) {
     host_.note_lost("buffer_full", old.tally);

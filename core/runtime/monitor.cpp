@@ -72,8 +72,10 @@ void refresh_gauges(Services& services, const Graph& graph, const Ledger& ledger
       const Labels labels{{"stage", sink}, {"part", part}};
       const auto set = [&](const char* unit, std::int64_t value) {
         metrics
-            .gauge(std::string("fffa_sink_balance_") + unit,
-                   std::string("Balance of a sink in ") + unit + ": seen = delivered + filtered + lost + held", labels)
+            .gauge(
+                std::string("fffa_sink_balance_") + unit,
+                std::string("Balance of a sink in ") + unit + ": seen + restored = delivered + filtered + lost + held",
+                labels)
             .set(static_cast<double>(value));
       };
       set("records", tally.records);
@@ -85,6 +87,7 @@ void refresh_gauges(Services& services, const Graph& graph, const Ledger& ledger
     show("filtered", balance.filtered);
     show("lost", balance.lost);
     show("held", balance.held);
+    show("restored", balance.restored);
   }
   metrics.gauge("fffa_text_table_texts", "Different texts in the text table")
       .set(static_cast<double>(services.texts.size()));

@@ -82,7 +82,8 @@ bool same_stage(const Pipeline& a, std::size_t i, const Pipeline& b, std::size_t
   const auto& x = a.stages[i];
   const auto& y = b.stages[j];
   return x.id == y.id && x.kind == y.kind && x.stage_type == y.stage_type && x.type == y.type &&
-         x.on_reject == y.on_reject && same_buffer(x.buffer, y.buffer) && x.stamps == y.stamps && same_node(x.options, y.options) &&
+         x.on_reject == y.on_reject && same_buffer(x.buffer, y.buffer) && x.stamps == y.stamps &&
+         same_node(x.options, y.options) &&
          std::equal(x.inputs.begin(), x.inputs.end(), y.inputs.begin(), y.inputs.end(),
                     [&](const Edge& e, const Edge& f) {
                       return a.stages[e.from].id == b.stages[f.from].id && e.on_full == f.on_full &&
@@ -269,8 +270,7 @@ Result<void> Reload::take_down_sink(Step& step) {
   auto& sink = static_cast<SinkNode&>(*step.node);
   const auto limit = graph.pipeline.settings.shutdown_timeout;
   const auto& buffer = step.before.buffer;
-  const bool moves =
-      buffer.type != BufferSpec::Type::none && (step.removed || !same_place(buffer, step.after.buffer));
+  const bool moves = buffer.type != BufferSpec::Type::none && (step.removed || !same_place(buffer, step.after.buffer));
   if ((step.removed || moves) && !wait_until(limit, [&] { return sink.drained(); })) {
     return fail(describe(step.before) + (step.removed ? " is to be removed" : " is to have another buffer") +
                 " and does not deliver what waits for it (" + std::to_string(sink.held().records) + " records)");

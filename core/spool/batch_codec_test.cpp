@@ -171,15 +171,16 @@ TEST(BatchCodec, ProtocReadsIt) {
   const testing::Folder folder;
   testing::write_file(folder.path() / "batch", encoded(texts, batch_of(texts)));
   const std::string command = "protoc --decode=fffa.v3.BufferedBatch -I " FFFA_PROTO_FOLDER " " FFFA_PROTO_FOLDER
-                              "/buffer.proto <" + (folder.path() / "batch").string() + " 2>&1";
+                              "/buffer.proto <" +
+                              (folder.path() / "batch").string() + " 2>&1";
   FILE* const pipe = ::popen(command.c_str(), "r");
   std::string text;
   for (std::array<char, 4096> part; std::fgets(part.data(), part.size(), pipe) != nullptr;) text += part.data();
   ASSERT_EQ(::pclose(pipe), 0) << text;
-  for (const char* line : {"window_end: 1767225660000000000", "watermark: 9223372036854775807", "down: true",
-                           "lost_bytes: 18446744073709551615", "new_packets: 2", "labels_lost: 3",
-                           "src_ip: \"\\n\\000\\000\\001\"", "sequence: 17", "primary_ipv4: \"\\n\\000\\000\\001\"",
-                           "aws_eni: \"aws 7 \\377\""})
+  for (const char* line :
+       {"window_end: 1767225660000000000", "watermark: 9223372036854775807", "down: true",
+        "lost_bytes: 18446744073709551615", "new_packets: 2", "labels_lost: 3", "src_ip: \"\\n\\000\\000\\001\"",
+        "sequence: 17", "primary_ipv4: \"\\n\\000\\000\\001\"", "aws_eni: \"aws 7 \\377\""})
     EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
 }
 

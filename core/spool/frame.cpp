@@ -48,8 +48,7 @@ std::optional<FrameHeader> decode_header(const HeaderBytes& bytes) noexcept {
   header.content = {get<std::uint64_t>(&bytes[8]), get<std::uint64_t>(&bytes[16]), get<std::uint64_t>(&bytes[24])};
   header.payload_crc = get<std::uint32_t>(&bytes[32]);
   header.crc = get<std::uint32_t>(&bytes[kCrcAt]);
-  header.delivered =
-      std::ranges::equal(delivered_mark(header.crc), std::string_view(&bytes[FrameHeader::kMarkAt], 4));
+  header.delivered = std::ranges::equal(delivered_mark(header.crc), std::string_view(&bytes[FrameHeader::kMarkAt], 4));
   if (header.length > FrameHeader::kMostLength) return {};
   return header;
 }

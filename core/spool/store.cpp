@@ -194,8 +194,7 @@ Result<void> Store::commit() {
   // After a failed sync nobody knows what of the file is on disk: the next batches go to another one.
   if (::fdatasync(active_->file.get()) != 0)
     return undo(system_error("sync " + path_of(active_->number).string()), false);
-  if (folder_changed_ && ::fsync(folder_.get()) != 0)
-    return undo(system_error("sync " + directory_.string()), false);
+  if (folder_changed_ && ::fsync(folder_.get()) != 0) return undo(system_error("sync " + directory_.string()), false);
   folder_changed_ = false;
   const std::lock_guard lock(mutex_);
   file_size_ += write_at_ - active_->size;
@@ -251,8 +250,7 @@ void Store::remove_if_over(const SegmentPtr& segment) {
 
 bool Store::remove(std::uint64_t number, bool damaged) const {
   const auto path = path_of(number);
-  const int result =
-      damaged ? ::rename(path.c_str(), path_of(number, ".damaged").c_str()) : ::unlink(path.c_str());
+  const int result = damaged ? ::rename(path.c_str(), path_of(number, ".damaged").c_str()) : ::unlink(path.c_str());
   return result == 0 || errno == ENOENT;
 }
 

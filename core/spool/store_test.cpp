@@ -192,8 +192,8 @@ TEST(Store, ATornTailIsCutOffAtEveryByte) {
   std::vector<std::size_t> ends;
   for (std::size_t at = 0, i = 0; i < all.size(); ++i) ends.push_back(at += FrameHeader::kSize + all[i].size());
   for (std::size_t size = 0; size <= image.size(); ++size) {
-    const auto whole = static_cast<std::size_t>(
-        std::count_if(ends.begin(), ends.end(), [&](std::size_t end) { return end <= size; }));
+    const auto whole =
+        static_cast<std::size_t>(std::count_if(ends.begin(), ends.end(), [&](std::size_t end) { return end <= size; }));
     const auto start = start_with(image.substr(0, size));
     EXPECT_EQ(start.payloads, Strings(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(whole))) << size;
     EXPECT_EQ(start.damaged, 0U) << "a write that was not finished is no damage: " << size;
