@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// bench_spool DIRECTORY [BATCHES]: batches of 1000 records, every field set, through a buffer on the disk of DIRECTORY,
+// bench_spool [BATCHES [DIRECTORY]]: batches of 1000 records, every field set, through a buffer on the disk of DIRECTORY (default: here),
 // beside the same octets written and synced by nobody else's code in the same run.
 #include <fcntl.h>
 #include <unistd.h>
@@ -90,9 +90,8 @@ void through_engine(const std::filesystem::path& folder, int batches) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  require(argc > 1, "usage: bench_spool DIRECTORY [BATCHES]");
-  const int batches = argc > 2 ? std::atoi(argv[2]) : 1000;
-  const auto root = std::filesystem::path(argv[1]) / ("bench_spool-" + std::to_string(::getpid()));
+  const int batches = argc > 1 ? std::atoi(argv[1]) : 1000;
+  const auto root = std::filesystem::absolute(argc > 2 ? argv[2] : ".") / ("bench_spool-" + std::to_string(::getpid()));
   std::filesystem::create_directories(root / "store");
   TextTable texts;
   Batch batch;
