@@ -45,6 +45,9 @@ struct BufferSpec {
 inline bool same_place(const BufferSpec& a, const BufferSpec& b) {
   return a.type == b.type && a.directory == b.directory;
 }
+inline bool same_buffer(const BufferSpec& a, const BufferSpec& b) {
+  return same_place(a, b) && a.max_size == b.max_size && a.when_full == b.when_full;
+}
 
 struct StageSpec {
   std::string id;  // unique over all kinds

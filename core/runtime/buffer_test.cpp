@@ -19,17 +19,22 @@ namespace {
 
 using namespace fake;
 
-// batch_of(), with flows: a record without one cannot be kept on disk.
+constexpr TimeNs kStart = 1'767'225'600'000'000'000;
+
+// batch_of(), with flows and times that can be: a record without them cannot be kept on disk.
 Batch flows(std::size_t n, TimeNs watermark, std::int64_t first) {
   Batch batch = batch_of(n, watermark, first);
-  for (auto& record : batch) record.flow = {{10, 0, 0, 1}, {10, 0, 0, 2}, 1000, 443, 6, 4};
+  for (auto& record : batch) {
+    record.flow = {{10, 0, 0, 1}, {10, 0, 0, 2}, 1000, 443, 6, 4};
+    record.first_seen = record.last_seen += kStart;
+  }
   return batch;
 }
 
 struct Buffers : ::testing::Test {
   testing::Folder folder;
   std::mutex mutex;
-  std::vector<std::int64_t> got;   // first_seen of what was delivered
+  std::vector<std::int64_t> got;   // first_seen of what was delivered, from kStart
   std::vector<TimeNs> watermarks;  // with it
   std::set<std::uint64_t> sequences;
   std::atomic<int> delivered{0}, held{0}, lost{0};  // acknowledgements
@@ -67,7 +72,7 @@ struct Buffers : ::testing::Test {
           if (down) return retry("connect to 192.0.2.1: refused");
           const std::lock_guard lock(mutex);
           for (const auto& record : batch) {
-            got.push_back(record.first_seen);
+            got.push_back(record.first_seen - kStart);
             EXPECT_TRUE(sequences.insert(record.sequence * 1000 + static_cast<std::uint64_t>(record.run_id)).second);
           }
           watermarks.push_back(batch.watermark);
@@ -148,7 +153,7 @@ TEST_F(Buffers, ASinkThatFailsNowAndThenGetsAll) {
   rig.sink("out",
            [&](const Batch& batch) -> Result<void> {
              if (++calls % 5 == 0) return calls % 2 == 0 ? fail("broken") : retry("busy");
-             for (const auto& record : batch) got.push_back(record.first_seen);
+             for (const auto& record : batch) got.push_back(record.first_seen - kStart);
              return {};
            },
            {"in"})

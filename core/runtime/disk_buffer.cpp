@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "disk_buffer.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <system_error>
 
 #include "config/trust.h"
 
 namespace fffa::core {
-
-using namespace std::chrono_literals;
 
 namespace {
 
@@ -30,6 +30,10 @@ Result<void> prepare(const std::filesystem::path& directory) {
   if (error) return system_error("make directory " + directory.string(), error.value());
   if (made) std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
   if (error) return system_error("set permissions of " + directory.string(), error.value());
+  for (auto at = std::filesystem::absolute(directory); made && at.has_relative_path(); at = at.parent_path()) {
+    const Descriptor above(::open(at.parent_path().c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
+    if (!above || ::fsync(above.get()) != 0) return system_error("sync " + at.parent_path().string());
+  }
   if (auto trusted = check_trusted_by_root(directory); !trusted)
     return fail(directory.string() + ": " + trusted.error().message);
   return {};
@@ -95,7 +99,10 @@ std::chrono::nanoseconds DiskBuffer::fill() {
     if (!write_next()) break;
     size += static_cast<std::uint64_t>(group_.back().tally.records) * sizeof(FlowRecord) + (group_.size() - before);
   }
-  if (group_.empty()) return kForever;
+  if (group_.empty()) {
+    if (failures_ == 0 && waiting_.empty()) relieve();
+    return kForever;
+  }
   if (auto result = store_->commit(); !result) return failed(result.error());
   syncs_.add();
   relieve();
@@ -134,14 +141,12 @@ bool DiskBuffer::find_room() {
       continue;
     }
     host_.trouble("the buffer is full: what comes waits until something is delivered", LogLevel::warning);
-    waits_ = true;
-    if (!store_->make_room(payload_.size())) return false;  // else it was delivered before we said that we wait
+    if (!store_->make_room(payload_.size())) return false;  // else it was delivered before short_of_room_ was set
   }
-  waits_ = false;
   return true;
 }
 
-// Something was written: all is well, unless there is hardly room for more.
+// What could be written is: all is well, unless there is hardly room for more.
 void DiskBuffer::relieve() {
   if (failures_ == 0 && !short_of_room_) return;
   if (failures_ == 0 && store_->level().file_size > max_size_ / 4 * 3) return;
@@ -198,8 +203,9 @@ std::optional<Buffer::Taken> DiskBuffer::read(const Store::Frame& frame) {
   std::string refused;
   const bool good = decoder_.decode(frame.payload, batch, refused);
   if (!good) batch = {};
-  if (!good || !refused.empty())
-    host_.say(LogLevel::error, good ? "a record in the buffer is not taken: " + refused : "a batch in it is none");
+  if (!good) refused = "a batch cannot be read";
+  if (!refused.empty() && refused != refused_) host_.say(LogLevel::error, "something in it is lost: " + refused);
+  if (!refused.empty()) refused_ = refused;
   const auto tally = fffa::core::tally_of(batch);
   if (const auto missing = tally_of(frame.content) - tally; !missing.empty()) give_up("buffer_damaged", missing);
   if (!good) {
@@ -218,7 +224,7 @@ void DiskBuffer::done(const Taken& taken) {
   outstanding_ -= taken.message.cost * sizeof(FlowRecord);
   store_->done(taken.place, taken.content);
   host_.released(taken.message.tally);
-  if (waits_.exchange(false)) intake_->signal();
+  if (short_of_room_) intake_->signal();
 }
 
 void DiskBuffer::note_damage() {

@@ -36,7 +36,7 @@ class DiskBuffer final : public Buffer {
   std::unique_ptr<Store> store_;
   std::atomic<std::uint64_t> max_size_;
   std::atomic<bool> drops_;         // when it is full
-  std::atomic<bool> waits_{false};  // the intake, for room
+  std::atomic<bool> short_of_room_{false};  // the intake waits, or has waited and there is not much yet
   Counter& syncs_;
   Counter& errors_;
   Counter& damaged_;
@@ -46,13 +46,13 @@ class DiskBuffer final : public Buffer {
   std::string payload_;          // of the first of them; empty: not encoded yet
   std::deque<Message> group_;    // written, and not synced
   int failures_ = 0;             // in a row
-  bool short_of_room_ = false;
   Monotonic::time_point next_try_{};
   // --- the sink's thread
   BatchDecoder decoder_;
   std::uint64_t outstanding_ = 0;  // octets of records that are with the sink
   TimeNs watermark_ = 0;           // of the last batch
   std::uint64_t noted_damage_ = 0;
+  std::string refused_;  // why a record was, as it was said last
 
   void begin() override;
   std::chrono::nanoseconds fill() override;

@@ -74,10 +74,6 @@ std::vector<bool> ends_of(const Graph& graph) {
 
 }  // namespace
 
-bool same_buffer(const BufferSpec& a, const BufferSpec& b) {
-  return same_place(a, b) && a.max_size == b.max_size && a.when_full == b.when_full;
-}
-
 bool same_stage(const Pipeline& a, std::size_t i, const Pipeline& b, std::size_t j) {
   const auto& x = a.stages[i];
   const auto& y = b.stages[j];

@@ -146,7 +146,7 @@ bool Store::make_room(std::size_t size) {
 Result<void> Store::start_segment() {
   const auto path = path_of(next_number_);
   Descriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, kMode));
-  if (!file) return system_error("create " + path.string());
+  if (!file) return system_error("create a file in " + directory_.string());
   auto segment = std::make_shared<Segment>();
   segment->number = next_number_++;
   segment->file = std::move(file);
@@ -181,7 +181,7 @@ Result<void> Store::write(std::string_view bytes) {
   while (!bytes.empty()) {
     const auto n = ::pwrite(active_->file.get(), bytes.data(), bytes.size(), static_cast<off_t>(write_at_));
     if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return system_error("write " + path_of(active_->number).string(), n == 0 ? EIO : errno);
+    if (n <= 0) return system_error("write to " + directory_.string(), n == 0 ? EIO : errno);
     bytes.remove_prefix(static_cast<std::size_t>(n));
     write_at_ += static_cast<std::uint64_t>(n);
   }
@@ -193,7 +193,7 @@ Result<void> Store::commit() {
   if (appended_ == 0) return {};
   // After a failed sync nobody knows what of the file is on disk: the next batches go to another one.
   if (::fdatasync(active_->file.get()) != 0)
-    return undo(system_error("sync " + path_of(active_->number).string()), false);
+    return undo(system_error("sync a file in " + directory_.string()), false);
   if (folder_changed_ && ::fsync(folder_.get()) != 0) return undo(system_error("sync " + directory_.string()), false);
   folder_changed_ = false;
   const std::lock_guard lock(mutex_);
