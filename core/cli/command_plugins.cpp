@@ -59,6 +59,15 @@ void add_rows(const Schema& schema, const std::string& prefix, std::vector<std::
   }
 }
 
+void describe(const StageType& type, const LoadedPlugin& plugin) {
+  const char* version = plugin.descriptor->version;
+  std::printf("%s: %s\n%s%s%s, from %s\n", type.name, type.summary, kind_name(type.kind),
+              version != nullptr && *version != 0 ? " " : "", version != nullptr ? version : "", plugin.file.c_str());
+  std::vector<std::vector<std::string>> rows;
+  add_rows(type.schema(), "", rows);
+  if (!rows.empty()) std::printf("\n%s", format_table({"OPTION", "TYPE", "DEFAULT", "WHAT IT IS"}, rows).c_str());
+}
+
 }  // namespace
 
 ExitCode command_plugins_list(const CommonOptions& common) {
@@ -66,7 +75,7 @@ ExitCode command_plugins_list(const CommonOptions& common) {
   std::vector<std::vector<std::string>> rows;
   for (const StageType* type : all_types(session.plugins())) {
     rows.push_back(
-        {kind_name(type->kind), type->name, type->summary, session.plugins().owner(type->name)->file.string()});
+        {kind_name(type->kind), type->name, type->summary, session.plugins().owner(*type).file.string()});
   }
   std::fputs(format_table({"KIND", "TYPE", "SUMMARY", "LIBRARY"}, rows).c_str(), stdout);
   session.warn_of_broken_plugins();
@@ -76,8 +85,9 @@ ExitCode command_plugins_list(const CommonOptions& common) {
 ExitCode command_plugins_describe(const CommonOptions& common, const std::string& name) {
   Session session(common, {});
   Plugins& plugins = session.plugins();
-  const StageType* type = plugins.find(name);
-  if (type == nullptr) {
+  std::vector<const StageType*> found = all_types(plugins);
+  std::erase_if(found, [&](const StageType* type) { return name != type->name; });
+  if (found.empty()) {
     const std::string why = plugins.why_missing(name);
     const std::string near = nearest(name, plugins.names());
     const std::string hint = !why.empty()   ? ": " + why
@@ -86,13 +96,10 @@ ExitCode command_plugins_describe(const CommonOptions& common, const std::string
     std::fprintf(stderr, "fffa plugins describe: there is no `%s`%s\n", name.c_str(), hint.c_str());
     return ExitCode::usage;
   }
-  const LoadedPlugin& plugin = *plugins.owner(name);
-  const char* version = plugin.descriptor->version;
-  std::printf("%s: %s\n%s%s%s, from %s\n", type->name, type->summary, kind_name(type->kind),
-              version != nullptr && *version != 0 ? " " : "", version != nullptr ? version : "", plugin.file.c_str());
-  std::vector<std::vector<std::string>> rows;
-  add_rows(type->schema(), "", rows);
-  if (!rows.empty()) std::printf("\n%s", format_table({"OPTION", "TYPE", "DEFAULT", "WHAT IT IS"}, rows).c_str());
+  for (const StageType* type : found) {
+    if (type != found.front()) std::printf("\n");
+    describe(*type, plugins.owner(*type));
+  }
   return ExitCode::ok;
 }
 
