@@ -75,8 +75,8 @@ void Kafka::take_malformed(const rd_kafka_message_t& message, const std::shared_
   partition->heard(0, now);
   if (malformed_said_ == Monotonic{} || now - malformed_said_ >= kMalformedSaid) {
     malformed_said_ = now;
-    context_.log().warning(std::to_string(std::exchange(malformed_unsaid_, 0)) + " messages are no records, the last " +
-                           partition->name() + " at " + std::to_string(message.offset) + ": " +
+    context_.log().warning("messages that are no records: " + std::to_string(std::exchange(malformed_unsaid_, 0)) +
+                           ", the last " + partition->name() + " at " + std::to_string(message.offset) + ": " +
                            std::string(kMalformed[static_cast<std::size_t>(why.reason)]) + ": " + why.text +
                            (dead_letters_ ? ": sent to `" + *config_.dead_letter + "`" : ": passed over"));
   }

@@ -49,7 +49,7 @@ const FlowRecord* Reader::read(const rd_kafka_message_t& message) {
   record_ = *parsed;
   // Records of one flow merge by host: without one, those of different hosts would.
   if (record_.host == Text::null) return refuse(Malformed::no_host, "`host` is missing");
-  if (record_.cumulative) return refuse(Malformed::cumulative, "cumulative: its packets are in earlier records too");
+  if (record_.cumulative) return refuse(Malformed::cumulative, "its packets are in earlier records too");
   return &record_;
 }
 
