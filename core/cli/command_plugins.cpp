@@ -74,8 +74,7 @@ ExitCode command_plugins_list(const CommonOptions& common) {
   Session session(common, {});
   std::vector<std::vector<std::string>> rows;
   for (const StageType* type : all_types(session.plugins())) {
-    rows.push_back(
-        {kind_name(type->kind), type->name, type->summary, session.plugins().owner(*type).file.string()});
+    rows.push_back({kind_name(type->kind), type->name, type->summary, session.plugins().owner(*type).file.string()});
   }
   std::fputs(format_table({"KIND", "TYPE", "SUMMARY", "LIBRARY"}, rows).c_str(), stdout);
   session.warn_of_broken_plugins();

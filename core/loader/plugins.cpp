@@ -80,7 +80,8 @@ std::string check_descriptor(const PluginDescriptor& descriptor) {
   for (std::size_t i = 0; i < descriptor.stage_count; ++i) {
     const StageType& stage = descriptor.stages[i];
     if (auto problem = check_stage(stage); !problem.empty()) return problem;
-    if (!names.emplace(section_of(stage.kind), stage.name).second) return "it declares the stage type `" + std::string(stage.name) + "` twice";
+    if (!names.emplace(section_of(stage.kind), stage.name).second)
+      return "it declares the stage type `" + std::string(stage.name) + "` twice";
   }
   return {};
 }

@@ -27,9 +27,10 @@ constexpr kafka::Refused kRefused[] = {
     {"transactional.id", "this source makes no transactions"},
 };
 // Of one kind of client only.
-constexpr std::string_view kConsumers[] = {"fetch.", "queued.", "session.", "heartbeat.", "partition.assignment.",
-                                           "group.", "max.poll.", "auto.offset.reset", "isolation.", "check.crcs",
-                                           "allow.auto.create", "topic.metadata.refresh", "coordinator."};
+constexpr std::string_view kConsumers[] = {
+    "fetch.",      "queued.",           "session.",   "heartbeat.", "partition.assignment.", "group.",
+    "max.poll.",   "auto.offset.reset", "isolation.", "check.crcs", "allow.auto.create",     "topic.metadata.refresh",
+    "coordinator."};
 
 ListPtr list_of(const Partitions& partitions) {
   ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(partitions.size())));
@@ -52,7 +53,8 @@ kafka::ConfPtr consumer_conf(const Config& config, const kafka::Complain& compla
       {"enable.partition.eof", "true"},
       // A new group begins with what is there: nothing is passed over untold.
       {"auto.offset.reset", "earliest"},
-      // Who joins or leaves moves as few partitions as possible: what was not committed of one that moves is read twice.
+      // Who joins or leaves moves as few partitions as possible: what was not committed of one that moves is read
+      // twice.
       {"partition.assignment.strategy", "cooperative-sticky"},
       // New topics and partitions are seen within this.
       {"topic.metadata.refresh.interval.ms", "10000"},
@@ -109,9 +111,10 @@ Consumer::~Consumer() {
 
 void Consumer::set_callbacks(rd_kafka_conf_t* conf) {
   rd_kafka_conf_set_opaque(conf, this);
-  rd_kafka_conf_set_rebalance_cb(conf, [](rd_kafka_t*, rd_kafka_resp_err_t error,
-                                          rd_kafka_topic_partition_list_t* partitions,
-                                          void* self) { static_cast<Consumer*>(self)->rebalance(error, partitions); });
+  rd_kafka_conf_set_rebalance_cb(
+      conf, [](rd_kafka_t*, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* partitions, void* self) {
+        static_cast<Consumer*>(self)->rebalance(error, partitions);
+      });
   rd_kafka_conf_set_offset_commit_cb(
       conf, [](rd_kafka_t*, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* offsets, void* self) {
         static_cast<Consumer*>(self)->events_.committed(error, offsets);
@@ -130,8 +133,7 @@ void Consumer::set_callbacks(rd_kafka_conf_t* conf) {
 
 Result<void> Consumer::subscribe(const std::vector<std::string>& topics) {
   const ListPtr list(rd_kafka_topic_partition_list_new(static_cast<int>(topics.size())));
-  for (const auto& topic : topics)
-    rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
+  for (const auto& topic : topics) rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
   const auto error = rd_kafka_subscribe(consumer_, list.get());
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return {};
   return fail(std::string("subscribe to the topics: ") + rd_kafka_err2str(error));

@@ -63,8 +63,8 @@ class Consumer {
   int fd() const noexcept { return fd_; }
   void rest();  // empties fd(), before poll() is asked for all there is
   void pause(const Partitions& partitions, bool paused);
-  // Commits the safe() of these. committed() comes within poll(), or, where it is waited for, within this call, or not at
-  // all (5 s).
+  // Commits the safe() of these. committed() comes within poll(), or, where it is waited for, within this call, or not
+  // at all (5 s).
   void commit(const Partitions& partitions, bool wait);
   // Messages that wait behind this offset, as far as is known without asking; 0 where it is not.
   std::int64_t lag(const Partition& partition) const;

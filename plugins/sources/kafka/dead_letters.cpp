@@ -74,8 +74,8 @@ void DeadLetters::produce(Letter& letter) {
   add_header(headers, "error", letter.error);
   const auto error = rd_kafka_producev(
       producer_, RD_KAFKA_V_TOPIC(topic_.c_str()), RD_KAFKA_V_VALUE(letter.payload.data(), letter.payload.size()),
-      RD_KAFKA_V_KEY(letter.key.empty() ? nullptr : letter.key.data(), letter.key.size()),
-      RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_OPAQUE(&letter), RD_KAFKA_V_END);
+      RD_KAFKA_V_KEY(letter.key.empty() ? nullptr : letter.key.data(), letter.key.size()), RD_KAFKA_V_HEADERS(headers),
+      RD_KAFKA_V_OPAQUE(&letter), RD_KAFKA_V_END);
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return;
   rd_kafka_headers_destroy(headers);
   failed(letter, error);

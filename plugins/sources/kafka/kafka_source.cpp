@@ -13,16 +13,16 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kTick = 1s;
-constexpr auto kLinger = 100ms;        // how long a batch waits to be filled
-constexpr auto kBlocked = 10ms;        // between looks whether there is room downstream
-constexpr auto kBlockedLong = 1s;      // without room: no more is fetched
-constexpr auto kBlockedPoll = 100ms;   // between polls then, to stay in the group
-constexpr auto kRebuild = 10s;         // after an error that librdkafka does not go on from
-constexpr auto kConnectionLate = 2s;   // a connection that comes back at once is not worth a word
+constexpr auto kLinger = 100ms;       // how long a batch waits to be filled
+constexpr auto kBlocked = 10ms;       // between looks whether there is room downstream
+constexpr auto kBlockedLong = 1s;     // without room: no more is fetched
+constexpr auto kBlockedPoll = 100ms;  // between polls then, to stay in the group
+constexpr auto kRebuild = 10s;        // after an error that librdkafka does not go on from
+constexpr auto kConnectionLate = 2s;  // a connection that comes back at once is not worth a word
 constexpr auto kProbe = 500ms;
-constexpr auto kQuick = 300ms;         // without an acknowledgement: there will be none soon
+constexpr auto kQuick = 300ms;  // without an acknowledgement: there will be none soon
 constexpr auto kQuickLimit = 3s;
-constexpr int kLettersAtEnd = 30;      // x 100 ms
+constexpr int kLettersAtEnd = 30;  // x 100 ms
 
 }  // namespace
 
@@ -48,9 +48,8 @@ void Kafka::check(const Config& config, Checker& checker) {
     else if (std::ranges::find(topics, *config.dead_letter) != topics.end())
       checker.error("dead_letter", "is a topic that is read: what goes there would come back");
   }
-  consumer_conf(config, [&checker](const std::string& option, const std::string& message) {
-    checker.error(option, message);
-  });
+  consumer_conf(config,
+                [&checker](const std::string& option, const std::string& message) { checker.error(option, message); });
 }
 
 Kafka::Kafka(Config config, StageContext& context)
@@ -66,6 +65,9 @@ Kafka::Kafka(Config config, StageContext& context)
       given_over_(context.metrics().counter("fffa_kafka_uncommitted_messages_total",
                                             "Messages read and not committed when their partition was taken away or "
                                             "the source ended: they are read again")),
+      skipped_(context.metrics().counter("fffa_kafka_skipped_offsets_total",
+                                         "Offsets without a message: deleted before they were read, compacted away, "
+                                         "or marks of transactions")),
       lost_(context.metrics().counter("fffa_kafka_lost_messages_total",
                                       "Messages committed though their record was given up downstream")),
       assignments_(context.metrics().counter("fffa_kafka_assigned_partitions_total", "Partitions that became ours")),
@@ -124,11 +126,11 @@ void Kafka::block(bool blocked) {
 
 // False: there is nothing more for now.
 bool Kafka::read() {
-  while (batch_.size() < kMostRecords && parts_.size() < kMostRecords) {
+  do {
     const auto message = consumer_->poll();
     if (!message) return false;
     take(*message);
-  }
+  } while (batch_.size() < kMostRecords && parts_.size() < kMostRecords);
   return true;
 }
 

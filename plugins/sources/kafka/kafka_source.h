@@ -54,12 +54,12 @@ class Kafka final : public Source, public ConsumerEvents {
   Output* output_ = nullptr;
 
   Partitions partitions_;
-  std::shared_ptr<Partition> last_;  // the latest message's
+  std::shared_ptr<Partition> last_;                                       // the latest message's
   std::map<std::pair<std::string, std::int32_t>, std::int64_t> reached_;  // positions, of former assignments too
   const Partition* reached_of_ = nullptr;                                 // whose is reached_at_
   std::int64_t* reached_at_ = nullptr;
-  Batch batch_;                                                           // to be emitted
-  std::vector<Part> parts_;                                               // where it is from
+  Batch batch_;              // to be emitted
+  std::vector<Part> parts_;  // where it is from
   std::uint64_t messages_in_batch_ = 0;
   Monotonic batch_since_{0};
   TimeNs watermark_ = 0;
@@ -82,6 +82,7 @@ class Kafka final : public Source, public ConsumerEvents {
   std::array<Counter*, std::size(kMalformed)> malformed_{};
   Counter& reread_;
   Counter& given_over_;
+  Counter& skipped_;
   Counter& lost_;
   Counter& assignments_;
   Gauge& lag_;
@@ -109,6 +110,7 @@ class Kafka final : public Source, public ConsumerEvents {
   void take_error(const rd_kafka_message_t& message);
   void join_batch(const std::shared_ptr<Partition>& partition, std::int64_t offset);
   std::shared_ptr<Partition> find(const char* topic, std::int32_t number);
+  void note_position(const Partition& partition, std::int64_t offset);
   std::int64_t& reached_of(const Partition& partition);
   void heed_time();
   void flush();

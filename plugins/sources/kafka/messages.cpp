@@ -44,9 +44,7 @@ void Kafka::take(const rd_kafka_message_t& message) {
   if (connection_since_ != Monotonic{}) connected();
   if (trouble_.any()) trouble_.clear(about_topic(message));
   messages_.add();
-  auto& reached = reached_of(*partition);
-  if (message.offset < reached) reread_.add();
-  reached = std::max(reached, message.offset + 1);
+  note_position(*partition, message.offset);
   if (const FlowRecord* const record = reader_.read(message)) {
     join_batch(partition, message.offset);
     batch_.records.push_back(*record);
@@ -56,6 +54,19 @@ void Kafka::take(const rd_kafka_message_t& message) {
   } else {
     take_malformed(message, partition);
   }
+}
+
+void Kafka::note_position(const Partition& partition, std::int64_t offset) {
+  auto& reached = reached_of(partition);
+  if (offset < reached) reread_.add();
+  reached = std::max(reached, offset + 1);
+  const bool first = partition.position() == Partition::kNone;
+  const auto expected = first ? partition.committed() : partition.position();
+  if (expected < 0 || offset <= expected) return;
+  skipped_.add(static_cast<std::uint64_t>(offset - expected));
+  if (first)
+    context_.log().warning(partition.name() + " goes on at " + std::to_string(offset) + ": the messages from " +
+                           std::to_string(expected) + " on were deleted before they were read");
 }
 
 // Adds the message to those that the batch's acknowledgement covers.
@@ -121,9 +132,8 @@ std::int64_t& Kafka::reached_of(const Partition& partition) {
 
 void Kafka::heed_time() {
   // What a broker that is away has cannot be known.
-  if (trouble_.any() || connection_since_ != Monotonic{} || paused_) return;
-  watermark_ =
-      std::max(watermark_, watermark(partitions_, context_.clock().now(), context_.clock().monotonic()));
+  if (connection_since_ != Monotonic{} || paused_) return;
+  watermark_ = std::max(watermark_, watermark(partitions_, context_.clock().now(), context_.clock().monotonic()));
 }
 
 void Kafka::flush() {
@@ -138,10 +148,9 @@ void Kafka::flush() {
   for (const auto& part : parts_) waiting.push_back({part.partition, part.span});
   parts_.clear();
   emitting_ = ++batches_;
-  output_->emit(std::move(out), [this, batch = batches_, parts = std::move(waiting),
-                                 messages = std::exchange(messages_in_batch_, 0)](Outcome outcome) {
-    acknowledged(batch, parts, messages, outcome);
-  });
+  output_->emit(std::move(out),
+                [this, batch = batches_, parts = std::move(waiting), messages = std::exchange(messages_in_batch_, 0)](
+                    Outcome outcome) { acknowledged(batch, parts, messages, outcome); });
   emitting_ = 0;
 }
 
@@ -218,9 +227,9 @@ void Kafka::given_over(const Partitions& partitions) {
   given_over_.add(static_cast<std::uint64_t>(sum));
   if (partitions.empty()) return;
   context_.log().info("gave up " + std::to_string(partitions.size()) + " partitions" +
-                      (names.empty() ? ": all that was read is committed"
-                                     : ": read and not committed, so that the next owner reads it again: " +
-                                           names.text()));
+                      (names.empty()
+                           ? ": all that was read is committed"
+                           : ": read and not committed, so that the next owner reads it again: " + names.text()));
 }
 
 void Kafka::committed(rd_kafka_resp_err_t error, const rd_kafka_topic_partition_list_t* offsets) {
@@ -229,7 +238,9 @@ void Kafka::committed(rd_kafka_resp_err_t error, const rd_kafka_topic_partition_
     const auto& one = offsets->elems[i];
     if (error == RD_KAFKA_RESP_ERR_NO_ERROR) error = one.err;
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
-    const auto is_it = [&](const auto& known) { return known->number() == one.partition && known->topic() == one.topic; };
+    const auto is_it = [&](const auto& known) {
+      return known->number() == one.partition && known->topic() == one.topic;
+    };
     const auto found = std::ranges::find_if(partitions_, is_it);
     if (found != partitions_.end() && one.offset >= 0) (*found)->commit(one.offset);
   }

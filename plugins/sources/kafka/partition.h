@@ -46,8 +46,8 @@ class Partition {
 
   // --- time
   using Monotonic = std::chrono::nanoseconds;
-  void heard(TimeNs newest, Monotonic now) noexcept;  // a message; newest 0: it says nothing of time
-  void at_end(Monotonic now) noexcept;                // there is no further message now
+  void heard(TimeNs newest, Monotonic now) noexcept;          // a message; newest 0: it says nothing of time
+  void at_end(Monotonic now) noexcept;                        // there is no further message now
   void awake(Monotonic now) noexcept { quiet_since_ = now; }  // it is read again: there may be messages
   bool idle(Monotonic now) const noexcept;
   TimeNs newest() const noexcept { return newest_; }
