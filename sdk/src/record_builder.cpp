@@ -27,7 +27,9 @@ using Draft = detail::RecordDraft;
 using In = const Value&;
 using Problem = std::string_view;  // empty: none
 
-// 2200-01-01: later than any clock says, and early enough to calculate with.
+// A second after 1970, so that no format prints 0; and 2200-01-01: later than any clock says, and early enough to
+// calculate with.
+constexpr std::uint64_t kEarliest = 1'000'000'000;
 constexpr std::uint64_t kLatest = 7'258'118'400'000'000'000;
 constexpr std::uint8_t kIpv4 = 1, kIpv6 = 2;
 constexpr std::uint8_t kGeneveProtocol = 17;
@@ -47,7 +49,7 @@ Problem boolean(bool& out, In value) {
 }
 
 Problem time(TimeNs& out, In value) {
-  if (value.kind != Value::Kind::time || value.number == 0 || value.number > kLatest) return "is not a time";
+  if (value.kind != Value::Kind::time || value.number < kEarliest || value.number > kLatest) return "is not a time";
   out = static_cast<TimeNs>(value.number);
   return {};
 }

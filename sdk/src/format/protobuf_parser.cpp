@@ -87,6 +87,16 @@ bool next(Reader& in, Item& item) {
   }
 }
 
+// Proto3 asks it of every string.
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    const std::size_t length = (text.front() & 0x80) == 0 ? 1 : utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 class ProtobufParser final : public RecordParser {
  public:
   explicit ProtobufParser(TextTable& texts) : builder_(texts) {}
@@ -102,7 +112,7 @@ class ProtobufParser final : public RecordParser {
       const Field& field = kFields[place];
       if (item.wire != static_cast<unsigned>(wire_of(field))) return refused(field, "is of another type");
       if (field.name == "labels") {
-        if (!label(item.bytes)) return refused(field, "is no map entry");
+        if (!label(item.bytes)) return refused(field, "is no map entry of UTF-8 texts");
         continue;
       }
       Address address{};
@@ -114,6 +124,7 @@ class ProtobufParser final : public RecordParser {
                  .family = static_cast<std::uint8_t>(item.bytes.size() == 4 ? 4 : 6),
                  .address = &address};
       }
+      if (value.kind == Value::Kind::name && !is_utf8(value.name)) return refused(field, "is not UTF-8");
       if (!builder_.set(place, value)) return refused(field, builder_.error());
     }
     FlowRecord record;
@@ -142,7 +153,7 @@ class ProtobufParser final : public RecordParser {
       if (item.wire == 2 && (item.field == 1 || item.field == 2)) parts[item.field - 1] = item.bytes;
     }
     builder_.label(parts[0], parts[1]);
-    return true;
+    return is_utf8(parts[0]) && is_utf8(parts[1]);
   }
 };
 

@@ -108,6 +108,7 @@ TEST(ProtobufParser, SaysWhichFieldIsWrong) {
                            "4"),
             "version is not version 3");
   EXPECT_EQ(refusal(good + std::string("\x81\x01\xff\xff\xff\xff\xff\xff\xff\x7f", 10)), "first_seen is not a time");
+  EXPECT_EQ(refusal(good + "\x92\x05\x01\xff"), "host is not UTF-8");
   EXPECT_EQ(refusal(""), "the record has no proto");
   EXPECT_EQ(refusal("\x1a\x03TCP"), "the record has no pkt_src_ip and pkt_dst_ip of one family");
 }
