@@ -7,6 +7,8 @@
 #include <librdkafka/rdkafka_mock.h>
 
 #include <condition_variable>
+#include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "fffa/testing/harness.h"
@@ -24,6 +26,23 @@ using fffa::testing::TestContext;
 using ::testing::HasSubstr;
 
 constexpr std::int16_t kProduce = 0, kInitProducerId = 22;
+
+struct Seen {  // a message, as a consumer gets it
+  std::string key, payload;
+  std::map<std::string, std::string> headers;
+};
+
+std::map<std::string, std::string> headers_of(const rd_kafka_message_t* message) {
+  std::map<std::string, std::string> all;
+  rd_kafka_headers_t* headers = nullptr;
+  const char* name = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return all;
+  for (std::size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; ++i)
+    EXPECT_TRUE(all.try_emplace(name, std::string(static_cast<const char*>(value), size)).second) << "twice: " << name;
+  return all;
+}
 
 class Brokers {
  public:
@@ -46,15 +65,14 @@ class Brokers {
   void answer(std::int16_t request, std::vector<rd_kafka_resp_err_t> errors) {
     rd_kafka_mock_push_request_errors_array(cluster_, request, errors.size(), errors.data());
   }
-  // Messages of a topic, as a consumer gets them.
-  std::vector<std::pair<std::string, std::string>> read(const std::string& topic, std::size_t count);
+  std::vector<Seen> read(const std::string& topic, std::size_t count);
 
  private:
   rd_kafka_t* host_ = nullptr;
   rd_kafka_mock_cluster_t* cluster_ = nullptr;
 };
 
-std::vector<std::pair<std::string, std::string>> Brokers::read(const std::string& topic, std::size_t count) {
+std::vector<Seen> Brokers::read(const std::string& topic, std::size_t count) {
   auto* const conf = rd_kafka_conf_new();
   rd_kafka_conf_set(conf, "bootstrap.servers", address().c_str(), nullptr, 0);
   rd_kafka_conf_set(conf, "group.id", "test", nullptr, 0);
@@ -65,14 +83,14 @@ std::vector<std::pair<std::string, std::string>> Brokers::read(const std::string
     rd_kafka_topic_partition_list_add(partitions, topic.c_str(), i)->offset = RD_KAFKA_OFFSET_BEGINNING;
   rd_kafka_assign(consumer, partitions);
   rd_kafka_topic_partition_list_destroy(partitions);
-  std::vector<std::pair<std::string, std::string>> all;
+  std::vector<Seen> all;
   const auto deadline = std::chrono::steady_clock::now() + 10s;
   while (all.size() < count && std::chrono::steady_clock::now() < deadline) {
     auto* const message = rd_kafka_consumer_poll(consumer, 100);
     if (message == nullptr) continue;
     if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR)
-      all.emplace_back(std::string(static_cast<const char*>(message->key), message->key_len),
-                       std::string(static_cast<const char*>(message->payload), message->len));
+      all.push_back({std::string(static_cast<const char*>(message->key), message->key_len),
+                     std::string(static_cast<const char*>(message->payload), message->len), headers_of(message)});
     rd_kafka_message_destroy(message);
   }
   rd_kafka_consumer_close(consumer);
@@ -161,7 +179,8 @@ TEST_F(KafkaSink, RecordsArriveAsJsonKeyedByCommunityId) {
     char key[31];
     expected.emplace_back(std::string(key, community_id(record.flow, key)), line);
   }
-  auto there = brokers_.read("flows", 100);
+  std::vector<std::pair<std::string, std::string>> there;
+  for (auto& message : brokers_.read("flows", 100)) there.emplace_back(message.key, message.payload);
   std::ranges::sort(there);
   std::ranges::sort(expected);
   EXPECT_TRUE(there == expected);
@@ -174,7 +193,31 @@ TEST_F(KafkaSink, ProtobufToo) {
   std::string first;
   make_protobuf_format(context_.texts())->append(sent->records[0], first);
   EXPECT_THAT(brokers_.read("flows", 3),
-              ::testing::Contains(::testing::Field(&std::pair<std::string, std::string>::second, first)));
+              ::testing::Contains(::testing::Field(&Seen::payload, first)));
+}
+
+// Headers are used again by later batches, which may be of another host.
+TEST_F(KafkaSink, HeadersAreTheRecords) {
+  start("headers: [sequence, schema, host]");
+  for (const auto* host : {"one", "one", "other"}) {
+    auto sent = sample_batch(context_, 30, kTestStart);
+    for (auto& record : sent.records) record.host = context_.texts().intern(host);
+    ASSERT_TRUE(write(std::make_shared<const Batch>(std::move(sent))).ok());
+  }
+  const auto there = brokers_.read("flows", 90);
+  ASSERT_EQ(there.size(), 90u);
+  for (const auto& message : there) {
+    const auto record = nlohmann::json::parse(message.payload);
+    const std::map<std::string, std::string> expected = {
+        {"host", record["host"]}, {"sequence", record["sequence"].dump()}, {"schema", "fffa.v3.Flow+json"}};
+    EXPECT_EQ(message.headers, expected);
+  }
+}
+
+TEST_F(KafkaSink, NoHeaders) {
+  start("headers: []");
+  ASSERT_TRUE(write(batch(3)).ok());
+  for (const auto& message : brokers_.read("flows", 3)) EXPECT_TRUE(message.headers.empty());
 }
 
 TEST_F(KafkaSink, ManyBatchesAreInTheAirAtOnce) {
@@ -241,7 +284,13 @@ TEST_F(KafkaSink, DeadLetters) {
   start("dead_letter: dead");
   brokers_.answer(kProduce, std::vector(4, RD_KAFKA_RESP_ERR_INVALID_RECORD));
   ASSERT_TRUE(write(batch(40)).ok());
-  EXPECT_EQ(brokers_.read("dead", 40).size(), 40u);
+  const auto there = brokers_.read("dead", 40);
+  EXPECT_EQ(there.size(), 40u);
+  for (const auto& message : there) {
+    EXPECT_EQ(message.headers.size(), 6u);
+    EXPECT_EQ(message.headers.at("topic"), "flows");
+    EXPECT_NE(message.headers.at("error"), "");
+  }
   EXPECT_EQ(metric("fffa_kafka_dead_letter_records_total"), 40);
   EXPECT_EQ(metric("fffa_kafka_refused_records_total{reason=\"other\"}"), 40);
 }
