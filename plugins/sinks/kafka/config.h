@@ -12,9 +12,10 @@
 
 namespace fffa::kafka {
 
-enum class Format : std::uint8_t { json, protobuf };
+enum class Format : std::uint8_t { json, protobuf, ecs };
 FFFA_ENUM(Format, (json, "json", "one JSON object, every field: the line of the stdout sink"),
-          (protobuf, "protobuf", "message fffa.v3.Flow of proto/flow.proto"))
+          (protobuf, "protobuf", "message fffa.v3.Flow of proto/flow.proto"),
+          (ecs, "ecs", "likewise in the names of Elastic Common Schema, without what is null"))
 
 enum class Compression : std::uint8_t { none, gzip, snappy, lz4, zstd };
 FFFA_ENUM(Compression, (none, "none", "as it is"), (gzip, "gzip", "small, slow"), (snappy, "snappy", "fast"),

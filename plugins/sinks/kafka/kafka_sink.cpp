@@ -27,6 +27,19 @@ TopicTemplate template_of(const Config& config) {
   return std::move(*made);
 }
 
+std::string_view schema_of(Format format) {
+  constexpr std::string_view kNames[] = {"fffa.v3.Flow+json", "fffa.v3.Flow+protobuf", "fffa.v3.Flow+ecs"};
+  return kNames[static_cast<std::size_t>(format)];
+}
+
+std::unique_ptr<RecordFormat> make_format(Format format, const TextTable& texts) {
+  switch (format) {
+    case Format::protobuf: return make_protobuf_format(texts);
+    case Format::ecs: return make_ecs_format(texts);
+    default: return make_json_format(texts);
+  }
+}
+
 void add_header(rd_kafka_headers_t* headers, std::string_view name, std::string_view value) {
   rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),
                       static_cast<ssize_t>(value.size()));
@@ -59,10 +72,9 @@ Kafka::Kafka(Config config, StageContext& context)
       context_(context),
       redact_(config_),
       topic_(template_of(config_)),
-      schema_(config_.format == Format::json ? "fffa.v3.Flow+json" : "fffa.v3.Flow+protobuf"),
+      schema_(schema_of(config_.format)),
       sequenced_(std::ranges::find(config_.headers, Header::sequence) != config_.headers.end()),
-      format_(config_.format == Format::json ? make_json_format(context.texts())
-                                             : make_protobuf_format(context.texts())),
+      format_(make_format(config_.format, context.texts())),
       dead_lettered_(context.metrics().counter("fffa_kafka_dead_letter_records_total",
                                                "Records that went to the dead-letter topic")),
       doubtful_(context.metrics().counter("fffa_kafka_possible_duplicates_total",
@@ -165,7 +177,7 @@ void Kafka::prepare(Flight& flight) {
     slot.way = Way::together;
     slot.offset = flight.text.size();
     format_->append(record, flight.text);
-    if (config_.format == Format::json) flight.text.pop_back();  // a message is no line
+    if (config_.format != Format::protobuf) flight.text.pop_back();  // a message is no line
     slot.size = static_cast<std::uint32_t>(flight.text.size() - slot.offset);
     slot.key_size = static_cast<std::uint8_t>(community_id(record.flow, key.data()));
     flight.text.append(key.data(), slot.key_size);

@@ -192,8 +192,7 @@ TEST_F(KafkaSink, ProtobufToo) {
   ASSERT_TRUE(write(sent).ok());
   std::string first;
   make_protobuf_format(context_.texts())->append(sent->records[0], first);
-  EXPECT_THAT(brokers_.read("flows", 3),
-              ::testing::Contains(::testing::Field(&Seen::payload, first)));
+  EXPECT_THAT(brokers_.read("flows", 3), ::testing::Contains(::testing::Field(&Seen::payload, first)));
 }
 
 // Headers are used again by later batches, which may be of another host.

@@ -42,8 +42,8 @@ struct Message {
   std::string_view payload;  // stays where it is until it is reported
   std::string_view key;      // empty: none
   std::int64_t timestamp_ms = 0;
-  HeadersPtr headers;      // come back with the report
-  void* token = nullptr;                  // comes back with the report
+  HeadersPtr headers;     // come back with the report
+  void* token = nullptr;  // comes back with the report
 };
 
 class Producer {

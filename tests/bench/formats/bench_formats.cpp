@@ -46,6 +46,7 @@ int main(int argc, char** argv) {
   std::printf("sizeof(FlowRecord) %zu, %zu fields\n", sizeof(fffa::FlowRecord), fffa::fields().size());
   auto json = fffa::make_json_format(texts);
   measure("json, all fields", *json, records, seconds);
+  measure("ecs, all fields", *fffa::make_ecs_format(texts), records, seconds);
   measure("protobuf, all fields", *fffa::make_protobuf_format(texts), records, seconds);
   const auto vpc = [&](const char* name, const char* log_format) {
     auto format = fffa::make_vpc_format(texts, {std::string(log_format), {}, {}, {}});
