@@ -58,6 +58,17 @@ std::unique_ptr<RecordFormat> make_protobuf_format(const TextTable& texts);
 // The text of proto/flow.proto, made from the field table.
 std::string protobuf_schema();
 
+// The way back of a format: a record from its bytes, which may come from anybody. Not thread-safe: one per stage.
+class RecordParser {
+ public:
+  virtual ~RecordParser() = default;
+  // One record. An error is a rejection, and says which field is wrong, and how. Fields that are not known are passed
+  // over; what follows from others (averages, `duration_ms`, `community_id`) is made anew, not believed.
+  virtual Result<FlowRecord> parse(std::string_view bytes) = 0;
+};
+// Of messages `fffa.v3.Flow`. (JSON: plugins/common/json_records, which needs a library.)
+std::unique_ptr<RecordParser> make_protobuf_parser(TextTable& texts);
+
 // AWS's default format (version 2).
 inline constexpr std::string_view kVpcDefaultFormat =
     "${version} ${account-id} ${interface-id} ${srcaddr} ${dstaddr} ${srcport} ${dstport} ${protocol} ${packets} "
