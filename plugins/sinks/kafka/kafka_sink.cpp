@@ -77,6 +77,7 @@ Kafka::Kafka(Config config, StageContext& context)
       format_(make_format(config_.format, context.texts())),
       dead_lettered_(context.metrics().counter("fffa_kafka_dead_letter_records_total",
                                                "Records that went to the dead-letter topic")),
+      reach_(context),
       doubtful_(context.metrics().counter("fffa_kafka_possible_duplicates_total",
                                           "Records that were sent again and may have been there already")) {
   for (std::size_t i = 0; i < refused_.size(); ++i)
@@ -377,9 +378,11 @@ void Kafka::finish(Flight& flight) {
 }
 
 void Kafka::troubled(rd_kafka_resp_err_t error, std::string text) {
+  const bool names_no_reason = error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+  reach_.complained(names_no_reason ? std::string() : text);
   const std::lock_guard lock(mutex_);
   // "1/1 brokers are down" says less than why.
-  if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && !trouble_.empty()) return;
+  if (names_no_reason && !trouble_.empty()) return;
   trouble_ = std::move(text);
   trouble_at_ = delivered_.load(std::memory_order_relaxed);
 }
@@ -389,9 +392,19 @@ void Kafka::broken(std::string text) {
   broken_ = std::move(text);
 }
 
+void Kafka::tick() {
+  tell_of_the_oldest();
+  bool idle = false;
+  {
+    const std::lock_guard lock(mutex_);
+    idle = std::ranges::all_of(flights_, &Flight::landed, [](const auto& flight) -> Flight& { return *flight; });
+  }
+  reach_.tick(idle, delivered_.load(std::memory_order_relaxed), *producer_);
+}
+
 // Records wait in librdkafka however long brokers are away. The host learns of it by the oldest batch, which it is told
 // to offer again: that shows in its log, its health and its metrics, and the records stay where they are.
-void Kafka::tick() {
+void Kafka::tell_of_the_oldest() {
   std::optional<Completion> completion;
   Result<void> late;
   {

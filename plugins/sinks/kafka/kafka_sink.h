@@ -19,6 +19,7 @@
 #include "fffa/stage.h"
 #include "flight.h"
 #include "producer.h"
+#include "reach.h"
 #include "settings.h"
 #include "topic.h"
 
@@ -45,6 +46,7 @@ class Kafka final : public AsyncSink, public ProducerEvents {
   std::unique_ptr<RecordFormat> format_;
   std::array<Counter*, kRefusals> refused_{};
   Counter& dead_lettered_;
+  Reach reach_;
   Counter& doubtful_;
 
   std::mutex mutex_;
@@ -73,7 +75,7 @@ class Kafka final : public AsyncSink, public ProducerEvents {
   Flight& begin(std::shared_ptr<const Batch> batch, Completion completion);
   void prepare(Flight& flight);
   void tick();
-  Result<void> overdue(const Flight& flight) const;
+  void tell_of_the_oldest();
 
   // --- on any
   Producer& single();

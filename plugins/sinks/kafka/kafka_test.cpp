@@ -10,6 +10,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "fffa/testing/harness.h"
 #include "fffa/testing/records.h"
@@ -65,7 +66,22 @@ class Brokers {
   void answer(std::int16_t request, std::vector<rd_kafka_resp_err_t> errors) {
     rd_kafka_mock_push_request_errors_array(cluster_, request, errors.size(), errors.data());
   }
+  void answer_rightly(std::int16_t request) { rd_kafka_mock_clear_request_errors(cluster_, request); }
+  // One answer, with a delay.
+  void answer_late(std::int16_t request, rd_kafka_resp_err_t error, int ms) {
+    rd_kafka_mock_broker_push_request_error_rtts(cluster_, 1, request, 1, error, ms);
+  }
   std::vector<Seen> read(const std::string& topic, std::size_t count);
+  // Of the records there, each once: read until there are `count`.
+  std::set<std::string> sequences(const std::string& topic, std::size_t count) {
+    std::set<std::string> all;
+    for (std::size_t more = count; all.size() < count && more < 20 * count; more += count) {
+      const auto there = read(topic, more);
+      for (const auto& message : there) all.insert(message.headers.at("sequence"));
+      if (there.size() < more) break;
+    }
+    return all;
+  }
 
  private:
   rd_kafka_t* host_ = nullptr;
@@ -147,6 +163,15 @@ class KafkaSink : public ::testing::Test {
     }
     return fail("nothing was said");
   }
+  // Within 10 s, in which the sink's timer ticks and its background work is done.
+  bool wait_for(const std::function<bool()>& there) {
+    for (int i = 0; i < 100 && !there(); ++i) {
+      std::this_thread::sleep_for(100ms);
+      context_.advance(200ms);
+      context_.run_pending();
+    }
+    return there();
+  }
   Result<void> write(const std::shared_ptr<const Batch>& batch) { return outcome(offer(batch)); }
   Result<void> write_until_taken(const std::shared_ptr<const Batch>& batch) {
     Result<void> result = fail("not tried");
@@ -157,13 +182,16 @@ class KafkaSink : public ::testing::Test {
     return result;
   }
   std::shared_ptr<const Batch> batch(std::size_t records) {
-    return std::make_shared<const Batch>(sample_batch(context_, records, kTestStart));
+    auto made = sample_batch(context_, records, kTestStart);
+    for (auto& record : made.records) record.sequence = ++sequence_;
+    return std::make_shared<const Batch>(std::move(made));
   }
   double metric(const std::string& series) { return context_.captured_metrics().value(series); }
 
   Brokers brokers_;
   TestContext context_;
   std::unique_ptr<Stage> sink_;
+  std::uint64_t sequence_ = 0;
 };
 
 TEST_F(KafkaSink, RecordsArriveAsJsonKeyedByCommunityId) {
@@ -199,7 +227,7 @@ TEST_F(KafkaSink, ProtobufToo) {
 TEST_F(KafkaSink, HeadersAreTheRecords) {
   start("headers: [sequence, schema, host]");
   for (const auto* host : {"one", "one", "other"}) {
-    auto sent = sample_batch(context_, 30, kTestStart);
+    auto sent = *batch(30);
     for (auto& record : sent.records) record.host = context_.texts().intern(host);
     ASSERT_TRUE(write(std::make_shared<const Batch>(std::move(sent))).ok());
   }
@@ -254,6 +282,55 @@ TEST_F(KafkaSink, BrokersAway) {
   brokers_.up();
   EXPECT_TRUE(write_until_taken(sent).ok());
   EXPECT_EQ(brokers_.read("flows", 51).size(), 51u);
+}
+
+// Nobody offers records: health says it all the same, and that it is over.
+TEST_F(KafkaSink, BrokersAwayWhileIdle) {
+  start();
+  ASSERT_TRUE(write(batch(1)).ok());
+  brokers_.down();
+  EXPECT_TRUE(wait_for([&] { return !context_.degraded_reason().empty(); }));
+  EXPECT_THAT(context_.degraded_reason(), HasSubstr("no broker answers: "));
+  brokers_.up();
+  EXPECT_TRUE(wait_for([&] { return context_.degraded_reason().empty(); }));
+}
+
+// The broker takes them and its answer comes too late: sent again, they may be there twice, and none is missing.
+TEST_F(KafkaSink, AnswersThatComeTooLate) {
+  start("", ", socket.timeout.ms: 300, message.send.max.retries: 100");
+  for (int i = 0; i < 3; ++i) brokers_.answer_late(kProduce, RD_KAFKA_RESP_ERR_NO_ERROR, 900);
+  const auto sent = batch(50);
+  ASSERT_TRUE(write_until_taken(sent).ok());
+  EXPECT_EQ(brokers_.sequences("flows", 50).size(), 50u);
+}
+
+TEST_F(KafkaSink, TimedOutAtTheBroker) {
+  start();
+  brokers_.answer(kProduce, std::vector(6, RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT));
+  ASSERT_TRUE(write_until_taken(batch(50)).ok());
+  EXPECT_EQ(brokers_.sequences("flows", 50).size(), 50u);
+}
+
+// Either librdkafka begins a new series by itself, or it breaks, and the host makes the sink anew.
+TEST_F(KafkaSink, OutOfOrderLosesNothing) {
+  start();
+  ASSERT_TRUE(write(batch(10)).ok());
+  for (const auto error : {RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID,
+                           RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH}) {
+    brokers_.answer(kProduce, std::vector(4, error));
+    const auto sent = batch(40);
+    auto result = write(sent);
+    if (!result.ok() && result.error().disposition == Disposition::fatal) {
+      EXPECT_THAT(result.error().message, HasSubstr("the Kafka producer broke"));
+      brokers_.answer_rightly(kProduce);
+      start();
+      result = write_until_taken(sent);
+    } else if (!result.ok()) {
+      result = write_until_taken(sent);
+    }
+    EXPECT_TRUE(result.ok()) << rd_kafka_err2str(error) << ": " << result.error().message;
+  }
+  EXPECT_EQ(brokers_.sequences("flows", 130).size(), 130u);
 }
 
 TEST_F(KafkaSink, WhatIsRefusedIsSaidAndCountedOnce) {

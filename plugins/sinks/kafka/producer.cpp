@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kPollMs = 100;
 constexpr int kMetadataMs = 5000;
+constexpr int kReachableMs = 1000;
 constexpr auto kLeaveItTo = 2ms;
 constexpr auto kPurgeLimit = 5s;
 constexpr int kSyslogWarning = 4;
@@ -128,6 +129,13 @@ rd_kafka_topic_t* Producer::topic(const std::string& name) {
   rd_kafka_topic_t* const made = rd_kafka_topic_new(producer_, name.c_str(), nullptr);
   if (made != nullptr) topics_.emplace(name, made);
   return made;
+}
+
+bool Producer::reachable() {
+  const rd_kafka_metadata_t* metadata = nullptr;
+  if (rd_kafka_metadata(producer_, 0, nullptr, &metadata, kReachableMs) != RD_KAFKA_RESP_ERR_NO_ERROR) return false;
+  rd_kafka_metadata_destroy(metadata);
+  return true;
 }
 
 void Producer::look_for(rd_kafka_topic_t* topic) {

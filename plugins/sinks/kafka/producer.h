@@ -62,6 +62,8 @@ class Producer {
   // Brings the reports that are there, on the thread of the caller. Memory that produce() took is freed on the thread
   // that took it then, which costs half as much: while one thread calls this, the producer's own leaves it to it.
   void serve();
+  // Whether any broker answers. Blocks for a second at most.
+  bool reachable();
   // Asks the brokers whether `topic` is there by now. Blocks; the next produce() knows the answer.
   void look_for(rd_kafka_topic_t* topic);
 
