@@ -162,6 +162,21 @@ class Records(WithKafka):
         self.assertEqual({next(iter(where)) for where in partitions.values()}, {0, 1, 2, 3})
         self.assertEqual(collections.Counter(self.kafka.console("flows", len(messages))), collections.Counter(fffa.reported()))
 
+    def test_ecs(self):
+        self.kafka.create_topic("ecs")
+        fffa = self.run_to_end("topic: ecs, format: ecs, headers: [schema]", flows=20)
+        records = {record["sequence"]: record for record in map(json.loads, fffa.reported())}
+        messages = self.kafka.messages("ecs")
+        self.assertEqual(len(messages), len(records))
+        for message in messages:
+            self.assertEqual(message["headers"], {"schema": "fffa.v3.Flow+ecs"})
+            found = json.loads(message["payload"])
+            record = records.pop(found["event"]["sequence"])
+            self.assertEqual(message["key"], found["network"]["community_id"])
+            for end, name in (("source", "src"), ("destination", "dst")):
+                self.assertEqual((found[end]["ip"], found[end]["port"]), (record[f"pkt_{name}_ip"], record[f"pkt_{name}_port"]))
+            self.assertEqual((found["network"]["bytes"], found["@timestamp"], found["host"]["name"]), (record["bytes"], record["last_seen"], record["host"]))
+
     def test_compression(self):
         for compression in ("none", "gzip", "snappy", "lz4", "zstd"):
             topic = f"squeezed-{compression}"
