@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// bench_formats [SECONDS]: records per second and core of each output format, every field set, half of the records
-// IPv6.
+// bench_formats [SECONDS]: records per second and core of each output format, and of reading them back; every field
+// set, half of the records IPv6.
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
@@ -8,6 +8,7 @@
 
 #include "fffa/fields.h"
 #include "fffa/format.h"
+#include "fffa_json/json_parser.h"
 #include "sample.h"
 
 namespace {
@@ -19,22 +20,44 @@ double cpu_seconds() {
   return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) / 1e9;
 }
 
-void measure(const char* name, fffa::RecordFormat& format, const std::vector<fffa::FlowRecord>& records,
-             double seconds) {
-  std::string out;
+// `round` works on `records` records and returns how many bytes they are.
+template <typename Round>
+void measure(const char* name, std::size_t records, double seconds, Round&& round) {
   std::size_t rounds = 0, bytes = 0;
   const double start = cpu_seconds();
   double spent = 0;
   do {
-    out.clear();
-    for (const auto& record : records) format.append(record, out);
-    bytes += out.size();
+    bytes += round();
     ++rounds;
     spent = cpu_seconds() - start;
   } while (spent < seconds);
-  const double count = static_cast<double>(rounds * records.size());
+  const double count = static_cast<double>(rounds * records);
   std::printf("%-24s %8.3f M records/s %8.1f ns/record %8.0f bytes/record %8.0f MB/s\n", name, count / spent / 1e6,
               spent / count * 1e9, static_cast<double>(bytes) / count, static_cast<double>(bytes) / spent / 1e6);
+}
+
+void measure(const char* name, fffa::RecordFormat& format, const std::vector<fffa::FlowRecord>& records,
+             double seconds) {
+  std::string out;
+  measure(name, records.size(), seconds, [&] {
+    out.clear();
+    for (const auto& record : records) format.append(record, out);
+    return out.size();
+  });
+}
+
+void measure_parser(const char* name, fffa::RecordFormat& format, fffa::RecordParser& parser,
+                    const std::vector<fffa::FlowRecord>& records, double seconds) {
+  std::vector<std::string> texts(records.size());
+  for (std::size_t i = 0; i < records.size(); ++i) format.append(records[i], texts[i]);
+  measure(name, records.size(), seconds, [&] {
+    std::size_t bytes = 0;
+    for (const auto& text : texts) {
+      if (!parser.parse(text)) std::abort();
+      bytes += text.size();
+    }
+    return bytes;
+  });
 }
 
 }  // namespace
@@ -47,7 +70,10 @@ int main(int argc, char** argv) {
   auto json = fffa::make_json_format(texts);
   measure("json, all fields", *json, records, seconds);
   measure("ecs, all fields", *fffa::make_ecs_format(texts), records, seconds);
-  measure("protobuf, all fields", *fffa::make_protobuf_format(texts), records, seconds);
+  auto protobuf = fffa::make_protobuf_format(texts);
+  measure("protobuf, all fields", *protobuf, records, seconds);
+  measure_parser("json, read", *json, *fffa::make_json_parser(texts), records, seconds);
+  measure_parser("protobuf, read", *protobuf, *fffa::make_protobuf_parser(texts), records, seconds);
   const auto vpc = [&](const char* name, const char* log_format) {
     auto format = fffa::make_vpc_format(texts, {std::string(log_format), {}, {}, {}});
     if (!format) {
