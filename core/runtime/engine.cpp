@@ -266,7 +266,7 @@ void Engine::rebuild_broken() {
 }
 
 void Engine::abandon() {
-  say(LogLevel::error, "the shutdown timeout is over: what is not delivered is given up");
+  say(LogLevel::error, "the shutdown timeout is over: what is not delivered, nor in a buffer on disk, is given up");
   services_->abandoned = true;
 }
 
