@@ -22,7 +22,7 @@ constexpr auto kCommitInterval = 1s;
 // So much is committed at once. The host offers no more than twice of it before it has completions.
 constexpr std::size_t kCommitBatches = 32;
 constexpr std::size_t kCommitRecords = 32768;
-constexpr auto kReclaimAgain = 30s;
+constexpr int kReclaimAgain = 30;  // ticks
 
 std::string machine_id(StageContext& context) {
   std::string id;
@@ -147,7 +147,12 @@ VpcFlowLog::VpcFlowLog(Config config, StageContext& context)
     throw Failure(system_error("write into " + folder->path.string(), errno));
   if (config_.bucket) uploader_ = std::make_unique<Uploader>(upload_options(config_), context);
   reclaim();
-  commit_timer_ = context.every(kCommitInterval, [this] { static_cast<void>(commit()); });
+  timer_ = context.every(kCommitInterval, [this] { tick(); });
+}
+
+void VpcFlowLog::tick() {
+  static_cast<void>(commit());
+  if (reclaim_in_ != 0 && --reclaim_in_ == 0) reclaim();
 }
 
 void VpcFlowLog::reclaim() {
@@ -155,11 +160,7 @@ void VpcFlowLog::reclaim() {
       common::reclaim_leftovers(directory_, {is_file_name, other_file_name, kFolderDepth, true}, context_.log());
   report_.reclaimed(found);
   if (uploader_ && found.sealed != 0) uploader_->wake(0);
-  if (found.failed == 0) {
-    reclaim_timer_.reset();
-  } else if (!reclaim_timer_) {
-    reclaim_timer_ = context_.every(kReclaimAgain, [this] { reclaim(); });
-  }
+  if (found.failed != 0) reclaim_in_ = kReclaimAgain;
 }
 
 void VpcFlowLog::write(std::shared_ptr<const Batch> batch, Completion completion) {
@@ -177,8 +178,7 @@ void VpcFlowLog::write(std::shared_ptr<const Batch> batch, Completion completion
 }
 
 Result<void> VpcFlowLog::close() {
-  commit_timer_.reset();
-  reclaim_timer_.reset();
+  timer_.reset();
   // What cannot be committed is not delivered: the host has it, and says so.
   Result<void> result;
   if (commit()) result = seal(kEndOfInput);
