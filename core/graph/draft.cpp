@@ -19,10 +19,6 @@ constexpr std::array<std::string_view, 4> kKindNames = {"source", "enricher", "a
 constexpr std::size_t kSourceSection = 0;
 constexpr std::size_t kSinkSection = 3;
 
-std::size_t section_of(StageKind kind) {
-  return std::min(static_cast<std::size_t>(kind), kSinkSection);
-}
-
 // Ids name metrics and folders.
 bool is_id(std::string_view id) {
   const auto good = [](char c) {
@@ -103,7 +99,7 @@ void StageReader::read_type() {
                  hint.empty() ? "it names the plugin: `fffa plugins` lists them" : "a new stage needs it; " + hint);
   }
   if (type->kind != Kind::scalar) return error(type->at, "type", "expected a name, got " + shown(*type), "");
-  const StageType* found = types_.find(type->value);
+  const StageType* found = types_.find(type->value, draft_.section);
   if (found == nullptr) {
     const std::string why = types_.why_missing(type->value);
     if (!why.empty()) return error(type->at, "type", shown(*type) + " is not available", why);

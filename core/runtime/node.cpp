@@ -289,7 +289,9 @@ void Node::stamp(Batch& batch, bool from_source) const {
   const TimeNs now = spec_.stamps ? services_->clock->now() : 0;
   for (auto& record : batch) {
     if (record.host == Text::null) record.host = services_->host;
-    if (record.run_id == Text::null) record.run_id = services_->run_id;
+    // What a source has from another fffa keeps the name that it has there. What an aggregator makes of it is new.
+    if (from_source && record.run_id != Text::null) continue;
+    record.run_id = services_->run_id;
     if (!spec_.stamps) continue;
     record.sequence = sequence++;
     record.emitted = now;

@@ -179,7 +179,10 @@ Result<std::optional<SinkNode::Item>> SinkNode::next_item() {
     ended_ = ended_ || message->batch->watermark == kEndOfInput;
     item = Item{{std::move(*message)}};
   }
-  if (item) records_ += item->taken.message.cost;
+  if (item) {
+    item->number = taken_++;
+    records_ += item->taken.message.cost;
+  }
   return item;
 }
 
@@ -334,13 +337,15 @@ bool SinkNode::take_down(std::chrono::nanoseconds limit) {
   }
   close_stage();
   const bool down = demolish(limit);
-  // What the stage did not complete before it went is offered again, by the next one.
+  // What the stage did not complete before it went is offered again, to the next one, in the order in which it came.
   collect();
   for (auto& [id, item] : in_flight_) {
     ++item.tries;
     waiting_.push_back(std::move(item));
   }
   in_flight_.clear();
+  std::ranges::sort(waiting_, {}, &Item::number);
+  for (auto& item : waiting_) item.due = {};
   retiring_ = false;
   closed_ = false;
   return down;

@@ -54,6 +54,7 @@ class SinkNode final : public Node, private Buffer::Host {
     Buffer::Taken taken;
     int tries = 0;
     Monotonic::time_point due{};
+    std::uint64_t number = 0;  // in the order in which they came
   };
   // Completions come here from any thread, also after the node is gone.
   struct Completions {
@@ -80,6 +81,7 @@ class SinkNode final : public Node, private Buffer::Host {
   std::deque<Item> waiting_;  // to be offered (again)
   std::size_t records_ = 0;   // of both
   std::uint64_t next_id_ = 0;
+  std::uint64_t taken_ = 0;
   bool ended_ = false;
   bool flushed_ = false;
   bool retiring_ = false;

@@ -48,6 +48,7 @@ TEST(Settings, AnyPropertyMayBeSet) {
 
 TEST(Settings, WhatIsWrongIsNamedWithItsPlace) {
   EXPECT_THAT(complaints(with({{"no.such", "1"}})), HasSubstr("librdkafka.no.such: librdkafka has no property"));
+  EXPECT_THAT(complaints(with({{"sasl.pasword", "1"}})), HasSubstr("`sasl.pasword`: did you mean `sasl.password`?"));
   EXPECT_THAT(complaints(with({{"acks", "1"}})), HasSubstr("librdkafka.acks: only `all`"));
   for (const auto* property : {"bootstrap.servers", "compression.type", "transactional.id", "plugin.library.paths"})
     EXPECT_THAT(complaints(with({{property, "x"}})), HasSubstr(property)) << property;
@@ -62,7 +63,7 @@ TEST(Settings, NoValueIsRepeated) {
 
 TEST(Settings, SecretsAreTakenOutOfTexts) {
   const Redactor redact(
-      with({{"sasl.password", "hunter2"}, {"ssl.key.password", "hunter2more"}, {"client.id", "edge"}}));
+      with({{"sasl.password", "hunter2"}, {"ssl.key.password", "hunter2more"}, {"client.id", "edge"}}).librdkafka);
   EXPECT_EQ(redact("edge: hunter2 hunter2more, hunter2"), "edge: *** ***, ***");
 }
 
