@@ -23,6 +23,7 @@ from kafka_sink_test import START, Fffa, WithKafka, packet  # noqa: E402
 FFFA = os.environ["FFFA"]
 ROOT = HERE.parent.parent
 QUICK = "reconnect.backoff.max.ms: 500, topic.metadata.refresh.interval.ms: 1000, heartbeat.interval.ms: 500"
+CLOCK = 65000  # number of a connection
 SHORT_SESSION = "session.timeout.ms: 6000"
 FLOW = ("host", "pkt_src_ip", "pkt_dst_ip", "pkt_src_port", "pkt_dst_port", "proto", "direction")
 
@@ -43,13 +44,13 @@ def totals(lines, interval):
 
 
 class Edge(Fffa):
-    """An edge whose connections last: each has one packet there and one back in every second."""
+    """An edge whose connections last: each has one packet there and one back in every second, and so one message each."""
 
     def feed_again(self, flows, rounds=1):
         for _ in range(rounds):
             self.process.stdin.write(b"".join(packet(i, back, self.at + 0.1 + back * 0.1) for i in range(flows) for back in (False, True)))
             self.at += 1
-            self.process.stdin.write(packet(0, False, self.at))
+            self.process.stdin.write(packet(CLOCK, False, self.at))  # ends the second
         self.process.stdin.flush()
 
 
@@ -633,6 +634,23 @@ class Faults(WithMembers):
         self.assertEqual(member.stop(), 0, member.said())
         self.assertLess(time.monotonic() - began, 10)
         self.kafka.start()
+
+    def test_stopped_while_the_broker_hangs(self):
+        self.kafka.create_topic("hung", partitions=3)
+        edge = self.edge("hung")
+        edge.feed_again(10, 2)
+        lines = self.written(edge)
+        self.addCleanup(self.kafka.resume)
+        for name, interval in (("uncommitted", "60s"), ("committed", "100ms")):
+            with self.subTest(name):
+                self.kafka.resume()
+                member = self.member(name, self.source("hung", group=name, more=f"commit_interval: {interval},"))
+                member.wait_metric("fffa_kafka_messages_total", len(lines))
+                time.sleep(2)
+                self.kafka.pause()
+                began = time.monotonic()
+                self.assertEqual(member.stop(), 0, member.said())
+                self.assertLess(time.monotonic() - began, 20)
 
     def test_topic_is_missing(self):
         member = self.member("late", self.source("late"))

@@ -167,10 +167,11 @@ void Kafka::acknowledged(std::uint64_t batch, const std::vector<Waiting>& parts,
 
 // ---- partitions
 
-void Kafka::commit(const Partitions& partitions, bool wait) {
+// False: it was waited for in vain.
+bool Kafka::commit(const Partitions& partitions, bool wait) {
   Partitions due;
   std::ranges::copy_if(partitions, std::back_inserter(due), [](const auto& one) { return one->to_commit(); });
-  consumer_->commit(due, wait);
+  return due.empty() || consumer_->commit(due, wait);
 }
 
 void Kafka::assigned(const rd_kafka_topic_partition_list_t& partitions) {
