@@ -8,6 +8,7 @@
 #include "cli/table.h"
 #include "config/yaml.h"
 #include "fffa/config.h"
+#include "graph/settings.h"
 
 namespace fffa::core {
 namespace {
@@ -65,7 +66,15 @@ void describe(const StageType& type, const LoadedPlugin& plugin) {
               version != nullptr && *version != 0 ? " " : "", version != nullptr ? version : "", plugin.file.c_str());
   std::vector<std::vector<std::string>> rows;
   add_rows(type.schema(), "", rows);
-  if (!rows.empty()) std::printf("\n%s", format_table({"OPTION", "TYPE", "DEFAULT", "WHAT IT IS"}, rows).c_str());
+  const auto print = [&rows](const char* before) {
+    if (rows.empty()) return;
+    std::printf("\n%s%s", before, format_table({"OPTION", "TYPE", "DEFAULT", "WHAT IT IS"}, rows).c_str());
+    rows.clear();
+  };
+  print("");
+  if (type.kind != StageKind::source) add_rows(schema_of<QueueOptions>(), "", rows);
+  if (type.kind >= StageKind::sink) add_rows(schema_of<SinkOptions>(), "", rows);
+  print("What every such stage has:\n");
 }
 
 }  // namespace

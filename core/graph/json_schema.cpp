@@ -143,7 +143,7 @@ Json stage_schema(const StageType& type) {
     stage["required"].push_back("inputs");
     add_options(stage, schema_of<QueueOptions>());
   }
-  if (sink) add_options(stage, schema_of<RejectOptions>());
+  if (sink) add_options(stage, schema_of<SinkOptions>());
   add_options(stage, type.schema());
   stage["additionalProperties"] = false;
   return stage;

@@ -218,6 +218,7 @@ std::unique_ptr<Timer> Context::every(std::chrono::nanoseconds period, std::func
 
 Formatter Context::format(std::string_view name) {
   if (name == "json") return Formatter(make_json_format(services_->texts));
+  if (name == "ecs") return Formatter(make_ecs_format(services_->texts));
   VpcFormatOptions options;
   if (name.starts_with("vpc:")) {
     options.log_format = name.substr(4);

@@ -49,7 +49,7 @@ TEST(Faults, AThrowingEnricherPassesBatchesAndIsLeftOutAfterAWhile) {
            {"e"});
   EXPECT_EQ(rig.run(), kExitOk) << rig.log->all();
   EXPECT_EQ(records, 501);
-  EXPECT_LT(calls, 20);
+  EXPECT_LT(calls, 100);  // of 501; one more each 50 ms that this takes
   EXPECT_EQ(rig.log->count("enrich() threw: cache is gone: the batch"), 1u);
   EXPECT_EQ(rig.log->count("errors in a row"), 1u);
   EXPECT_EQ(rig.log->count("enriches again"), 1u);

@@ -138,7 +138,13 @@ Block block_of(const Tuple& flow) noexcept {
 std::size_t community_id(const Tuple& flow, char* out) noexcept {
   constexpr char kBase64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   if (flow.family != 4 && flow.family != 6) return 0;
-  const Digest digest = sha1(block_of(flow));
+  // The one before is often asked for again: by a message's key after its field, by a connection's other direction.
+  thread_local Block last{};  // no tuple's block is all zeros: padding begins with a one
+  thread_local Digest digest;
+  if (const Block block = block_of(flow); block != last) {
+    digest = sha1(block);
+    last = block;
+  }
   std::array<std::uint8_t, 21> bytes{};  // a zero follows the 20
   for (std::size_t i = 0; i < 20; ++i) bytes[i] = static_cast<std::uint8_t>(digest[i / 4] >> (24 - 8 * (i % 4)));
   *out++ = '1';

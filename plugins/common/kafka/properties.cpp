@@ -3,7 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
+#include <cstdlib>
+#include <sstream>
 #include <utility>
+
+#include "fffa/config_node.h"
 
 namespace fffa::kafka {
 namespace {
@@ -27,6 +32,29 @@ std::string without(std::string text, const std::string& secret) {
   return text;
 }
 
+// Of a table that librdkafka prints: a name, blanks, a bar. It knows no other way to say all of them.
+std::vector<std::string> all_properties() {
+  char* text = nullptr;
+  std::size_t size = 0;
+  std::FILE* const table = ::open_memstream(&text, &size);
+  if (table == nullptr) return {};
+  rd_kafka_conf_properties_show(table);
+  std::fclose(table);
+  std::vector<std::string> names;
+  std::istringstream lines(std::string(text, size));
+  std::free(text);
+  for (std::string line; std::getline(lines, line);) {
+    const auto end = line.find(' ');
+    if (end != std::string::npos && line.find('|') != std::string::npos) names.push_back(line.substr(0, end));
+  }
+  return names;
+}
+
+std::string no_such(const std::string& property) {
+  const auto meant = nearest(property, all_properties());
+  return "librdkafka has no property `" + property + "`" + (meant.empty() ? "" : ": did you mean `" + meant + "`?");
+}
+
 }  // namespace
 
 void set_property(rd_kafka_conf_t* conf, const std::string& option, const std::string& property,
@@ -34,7 +62,7 @@ void set_property(rd_kafka_conf_t* conf, const std::string& option, const std::s
   std::array<char, 512> error{};
   const auto result = rd_kafka_conf_set(conf, property.c_str(), value.c_str(), error.data(), error.size());
   if (result == RD_KAFKA_CONF_OK) return;
-  if (result == RD_KAFKA_CONF_UNKNOWN) return complain(option, "librdkafka has no property `" + property + "`");
+  if (result == RD_KAFKA_CONF_UNKNOWN) return complain(option, no_such(property));
   // Its text repeats the value.
   complain(option, "librdkafka does not take this value: " + without(error.data(), value));
 }

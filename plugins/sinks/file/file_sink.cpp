@@ -76,8 +76,8 @@ File::File(Config config, StageContext& context)
 }
 
 void File::make_format() {
-  if (config_.format == Format::json) {
-    format_ = make_json_format(context_.texts());
+  if (config_.format != Format::vpc) {
+    format_ = config_.format == Format::ecs ? make_ecs_format(context_.texts()) : make_json_format(context_.texts());
     return;
   }
   VpcFormatOptions options;

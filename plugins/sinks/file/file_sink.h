@@ -21,9 +21,10 @@
 
 namespace fffa::file {
 
-enum class Format : std::uint8_t { json, vpc };
+enum class Format : std::uint8_t { json, vpc, ecs };
 FFFA_ENUM(Format, (json, "json", "one JSON object a line, every field"),
-          (vpc, "vpc", "VPC Flow Log lines after a header line"))
+          (vpc, "vpc", "VPC Flow Log lines after a header line"),
+          (ecs, "ecs", "likewise in the names of Elastic Common Schema, without what is null"))
 
 struct Config {
   std::filesystem::path path;

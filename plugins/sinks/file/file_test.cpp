@@ -60,6 +60,18 @@ TEST(File, OneFileThatAppearsAtTheEnd) {
   EXPECT_TRUE(text.starts_with(R"({"version":"3",)"));
 }
 
+TEST(File, Ecs) {
+  Files files("format: ecs\n");
+  const auto written = batch(kStart, 2);
+  ASSERT_TRUE(files.harness->write(written).ok());
+  ASSERT_TRUE(files.harness->close().ok());
+  std::string expected;
+  const TextTable texts;
+  const auto format = make_ecs_format(texts);
+  for (const auto& record : written) format->append(record, expected);
+  EXPECT_EQ(files.read("flows.json"), expected);
+}
+
 TEST(File, NothingWrittenNoFile) {
   Files files;
   ASSERT_TRUE(files.harness->write(batch(kStart, 0)).ok());

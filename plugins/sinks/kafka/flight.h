@@ -15,6 +15,7 @@
 #include "fffa/batch.h"
 #include "fffa/stage.h"
 #include "fffa_common/batch_mark.h"
+#include "producer.h"
 
 namespace fffa::kafka {
 
@@ -31,15 +32,26 @@ struct Slot {  // a record's place
   static constexpr rd_kafka_resp_err_t kUnsent = RD_KAFKA_RESP_ERR__STATE;
 
   Flight* flight = nullptr;
-  std::size_t offset = 0;  // of its payload in the flight's text
+  std::size_t offset = 0;  // of its payload in the flight's text, which its key follows
   rd_kafka_topic_t* topic = nullptr;
   std::uint32_t size = 0;
   std::uint32_t record = 0;  // in the batch
+  // Of the message before, of another batch perhaps.
+  HeadersPtr headers;
+  Text host{}, run_id{};  // that they name
+  bool reusable = false;  // they say no more
   // NO_ERROR: delivered, here or to the dead-letter topic.
   rd_kafka_resp_err_t error = kUnsent;
   rd_kafka_resp_err_t refusal = RD_KAFKA_RESP_ERR_NO_ERROR;  // why it went another way
+  std::uint8_t key_size = 0;
   Way way = Way::together;
   bool counted = false;  // as refused
+
+  // For a record of another batch.
+  void renew() {
+    error = kUnsent;
+    counted = false;
+  }
 };
 
 // Created and found under the sink's lock; while `open` is above 0 its slots belong to the reports, then to whoever
@@ -49,7 +61,7 @@ struct Flight {
   const Batch* identity = nullptr;     // the host offers a batch again as the same object
   std::optional<common::BatchMark> mark;
   std::vector<Slot> slots;
-  std::string text;                      // payloads, one after the other
+  std::string text;                      // payloads, each with its key behind it
   std::atomic<std::size_t> open{0};      // reports to come, and one while they are being sent
   std::optional<Completion> completion;  // none: the host was told to ask again
   bool landed = false;                   // all reports are there

@@ -19,7 +19,6 @@ constexpr std::size_t kMostSpareChars = std::size_t{8} << 20;
 constexpr int kSilentWithReason = 2;  // seconds
 constexpr int kSilent = 10;
 constexpr std::size_t kCommunityIdChars = 31;
-constexpr std::size_t kHeaders = 4;
 constexpr std::int64_t kNsPerMs = 1'000'000;
 
 TopicTemplate template_of(const Config& config) {
@@ -28,9 +27,28 @@ TopicTemplate template_of(const Config& config) {
   return std::move(*made);
 }
 
+std::string_view schema_of(Format format) {
+  constexpr std::string_view kNames[] = {"fffa.v3.Flow+json", "fffa.v3.Flow+protobuf", "fffa.v3.Flow+ecs"};
+  return kNames[static_cast<std::size_t>(format)];
+}
+
+std::unique_ptr<RecordFormat> make_format(Format format, const TextTable& texts) {
+  switch (format) {
+    case Format::protobuf: return make_protobuf_format(texts);
+    case Format::ecs: return make_ecs_format(texts);
+    default: return make_json_format(texts);
+  }
+}
+
 void add_header(rd_kafka_headers_t* headers, std::string_view name, std::string_view value) {
   rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),
                       static_cast<ssize_t>(value.size()));
+}
+
+void add_sequence(rd_kafka_headers_t* headers, std::uint64_t sequence) {
+  std::array<char, 20> text;
+  const auto* const end = std::to_chars(text.data(), text.data() + text.size(), sequence).ptr;
+  add_header(headers, "sequence", {text.data(), static_cast<std::size_t>(end - text.data())});
 }
 
 }  // namespace
@@ -50,11 +68,12 @@ Kafka::Kafka(Config config, StageContext& context)
       context_(context),
       redact_(config_.librdkafka),
       topic_(template_of(config_)),
-      schema_(config_.format == Format::json ? "fffa.v3.Flow+json" : "fffa.v3.Flow+protobuf"),
-      format_(config_.format == Format::json ? make_json_format(context.texts())
-                                             : make_protobuf_format(context.texts())),
+      schema_(schema_of(config_.format)),
+      sequenced_(std::ranges::find(config_.headers, Header::sequence) != config_.headers.end()),
+      format_(make_format(config_.format, context.texts())),
       dead_lettered_(context.metrics().counter("fffa_kafka_dead_letter_records_total",
                                                "Records that went to the dead-letter topic")),
+      reach_(context),
       doubtful_(context.metrics().counter("fffa_kafka_possible_duplicates_total",
                                           "Records that were sent again and may have been there already")) {
   for (std::size_t i = 0; i < refused_.size(); ++i)
@@ -122,7 +141,8 @@ Flight& Kafka::begin(std::shared_ptr<const Batch> batch, Completion completion) 
   }
   flight->identity = batch.get();
   flight->mark.emplace(*batch);
-  flight->slots.assign(batch->size(), {});
+  flight->slots.resize(batch->size());
+  std::ranges::for_each(flight->slots, &Slot::renew);
   flight->batch = std::move(batch);
   flight->completion = std::move(completion);
   flight->landed = false;
@@ -138,6 +158,7 @@ Flight& Kafka::begin(std::shared_ptr<const Batch> batch, Completion completion) 
 void Kafka::prepare(Flight& flight) {
   flight.text.clear();
   std::string name, last;
+  std::array<char, kCommunityIdChars> key;
   std::vector<rd_kafka_topic_t*> asked;
   rd_kafka_topic_t* topic = nullptr;
   if (topic_.fixed()) topic = producer_->topic(config_.topic);
@@ -153,8 +174,10 @@ void Kafka::prepare(Flight& flight) {
     slot.way = Way::together;
     slot.offset = flight.text.size();
     format_->append(record, flight.text);
-    if (config_.format == Format::json) flight.text.pop_back();  // a message is no line
+    if (config_.format != Format::protobuf) flight.text.pop_back();  // a message is no line
     slot.size = static_cast<std::uint32_t>(flight.text.size() - slot.offset);
+    slot.key_size = static_cast<std::uint8_t>(community_id(record.flow, key.data()));
+    flight.text.append(key.data(), slot.key_size);
     if (!topic_.fixed()) {
       topic_.expand(record, context_.texts(), name);
       if (topic == nullptr || name != last) topic = producer_->topic(last = name);
@@ -189,46 +212,70 @@ void Kafka::send(Flight& flight) {
 
 void Kafka::send(Flight& flight, Slot& slot) {
   const FlowRecord& record = flight.batch->records[slot.record];
-  std::array<char, kCommunityIdChars> key;
   Message message;
   Producer& producer = slot.way == Way::together ? *producer_ : single();
   message.topic = slot.topic;
   if (slot.way == Way::dead_letter) message.topic = producer.topic(*config_.dead_letter);
   if (slot.way == Way::alone) message.topic = producer.topic(rd_kafka_topic_name(slot.topic));
   message.payload = std::string_view(flight.text).substr(slot.offset, slot.size);
-  message.key = {key.data(), community_id(record.flow, key.data())};
+  message.key = std::string_view(flight.text).substr(slot.offset + slot.size, slot.key_size);
   message.timestamp_ms = record.emitted / kNsPerMs;
   message.token = &slot;
   auto error = RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
   if (message.topic != nullptr) {
-    message.headers = headers_of(flight, slot);
+    message.headers = headers_of(record, slot);
     error = producer.produce(message);
   }
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  slot.headers = std::move(message.headers);
   slot.error = error;
   // librdkafka's own limit is about this record alone.
   if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && slot.way == Way::together) slot.way = Way::alone;
   flight.open.fetch_sub(1, std::memory_order_relaxed);  // not the last: send() holds one
 }
 
-rd_kafka_headers_t* Kafka::headers_of(const Flight& flight, const Slot& slot) const {
-  const FlowRecord& record = flight.batch->records[slot.record];
-  rd_kafka_headers_t* const headers = rd_kafka_headers_new(kHeaders);
-  std::array<char, 20> number;
-  const auto* const end = std::to_chars(number.data(), number.data() + number.size(), record.sequence).ptr;
-  add_header(headers, "host", context_.texts().view(record.host));
-  add_header(headers, "run_id", context_.texts().view(record.run_id));
-  add_header(headers, "sequence", {number.data(), static_cast<std::size_t>(end - number.data())});
-  add_header(headers, "schema", schema_);
-  if (slot.way == Way::dead_letter) {
-    if (slot.topic != nullptr) add_header(headers, "topic", rd_kafka_topic_name(slot.topic));
-    add_header(headers, "error", rd_kafka_err2str(slot.refusal));
+// All but the sequence.
+HeadersPtr Kafka::new_headers(const FlowRecord& record) const {
+  HeadersPtr headers(rd_kafka_headers_new(config_.headers.size() + 2));
+  for (const auto header : config_.headers) {
+    switch (header) {
+      case Header::host: add_header(headers.get(), "host", context_.texts().view(record.host)); break;
+      case Header::run_id: add_header(headers.get(), "run_id", context_.texts().view(record.run_id)); break;
+      case Header::schema: add_header(headers.get(), "schema", schema_); break;
+      case Header::sequence: break;
+    }
   }
   return headers;
 }
 
-void Kafka::reported(void* token, rd_kafka_resp_err_t error, bool may_be_there) {
+// To make headers costs as much as all the rest that librdkafka does for a message: those of a message before are used
+// again, with another sequence.
+HeadersPtr Kafka::headers_of(const FlowRecord& record, Slot& slot) const {
+  if (slot.way == Way::dead_letter) {
+    auto headers = new_headers(record);
+    if (sequenced_) add_sequence(headers.get(), record.sequence);
+    if (slot.topic != nullptr) add_header(headers.get(), "topic", rd_kafka_topic_name(slot.topic));
+    add_header(headers.get(), "error", rd_kafka_err2str(slot.refusal));
+    slot.reusable = false;
+    return headers;
+  }
+  if (config_.headers.empty()) return nullptr;
+  auto headers = std::move(slot.headers);
+  if (headers == nullptr || !slot.reusable || slot.host != record.host || slot.run_id != record.run_id) {
+    headers = new_headers(record);
+    slot.host = record.host;
+    slot.run_id = record.run_id;
+    slot.reusable = true;
+  } else if (sequenced_) {
+    rd_kafka_header_remove(headers.get(), "sequence");
+  }
+  if (sequenced_) add_sequence(headers.get(), record.sequence);
+  return headers;
+}
+
+void Kafka::reported(void* token, rd_kafka_resp_err_t error, bool may_be_there, HeadersPtr headers) {
   Slot& slot = *static_cast<Slot*>(token);
+  slot.headers = std::move(headers);
   slot.error = error;
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
     delivered_.fetch_add(1, std::memory_order_relaxed);
@@ -327,9 +374,11 @@ void Kafka::finish(Flight& flight) {
 }
 
 void Kafka::troubled(rd_kafka_resp_err_t error, std::string text) {
+  const bool names_no_reason = error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN;
+  reach_.complained(names_no_reason ? std::string() : text);
   const std::lock_guard lock(mutex_);
   // "1/1 brokers are down" says less than why.
-  if (error == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && !trouble_.empty()) return;
+  if (names_no_reason && !trouble_.empty()) return;
   trouble_ = std::move(text);
   trouble_at_ = delivered_.load(std::memory_order_relaxed);
 }
@@ -339,9 +388,19 @@ void Kafka::broken(std::string text) {
   broken_ = std::move(text);
 }
 
+void Kafka::tick() {
+  tell_of_the_oldest();
+  bool idle = false;
+  {
+    const std::lock_guard lock(mutex_);
+    idle = std::ranges::all_of(flights_, &Flight::landed, [](const auto& flight) -> Flight& { return *flight; });
+  }
+  reach_.tick(idle, delivered_.load(std::memory_order_relaxed), *producer_);
+}
+
 // Records wait in librdkafka however long brokers are away. The host learns of it by the oldest batch, which it is told
 // to offer again: that shows in its log, its health and its metrics, and the records stay where they are.
-void Kafka::tick() {
+void Kafka::tell_of_the_oldest() {
   std::optional<Completion> completion;
   Result<void> late;
   {

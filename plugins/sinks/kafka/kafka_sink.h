@@ -19,6 +19,7 @@
 #include "fffa/stage.h"
 #include "flight.h"
 #include "producer.h"
+#include "reach.h"
 #include "settings.h"
 #include "topic.h"
 
@@ -40,10 +41,12 @@ class Kafka final : public AsyncSink, public ProducerEvents {
   StageContext& context_;
   Redactor redact_;
   TopicTemplate topic_;
-  std::string schema_;  // the header's value
+  std::string_view schema_;  // the header's value
+  bool sequenced_;           // there is a header that is another in each message
   std::unique_ptr<RecordFormat> format_;
   std::array<Counter*, kRefusals> refused_{};
   Counter& dead_lettered_;
+  Reach reach_;
   Counter& doubtful_;
 
   std::mutex mutex_;
@@ -63,7 +66,7 @@ class Kafka final : public AsyncSink, public ProducerEvents {
   std::unique_ptr<Timer> timer_;
 
   // --- ProducerEvents
-  void reported(void* token, rd_kafka_resp_err_t error, bool may_be_there) override;
+  void reported(void* token, rd_kafka_resp_err_t error, bool may_be_there, HeadersPtr headers) override;
   void troubled(rd_kafka_resp_err_t error, std::string text) override;
   void broken(std::string text) override;
 
@@ -72,13 +75,14 @@ class Kafka final : public AsyncSink, public ProducerEvents {
   Flight& begin(std::shared_ptr<const Batch> batch, Completion completion);
   void prepare(Flight& flight);
   void tick();
-  Result<void> overdue(const Flight& flight) const;
+  void tell_of_the_oldest();
 
   // --- on any
   Producer& single();
   void send(Flight& flight);
   void send(Flight& flight, Slot& slot);
-  rd_kafka_headers_t* headers_of(const Flight& flight, const Slot& slot) const;
+  HeadersPtr headers_of(const FlowRecord& record, Slot& slot) const;
+  HeadersPtr new_headers(const FlowRecord& record) const;
   void release(Flight& flight);
   void landed(Flight& flight);
   bool another_way(Flight& flight);

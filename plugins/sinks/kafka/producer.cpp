@@ -12,6 +12,7 @@ namespace {
 
 constexpr int kPollMs = 100;
 constexpr int kMetadataMs = 5000;
+constexpr int kReachableMs = 1000;
 constexpr auto kLeaveItTo = 2ms;
 constexpr auto kPurgeLimit = 5s;
 constexpr int kSyslogWarning = 4;
@@ -52,7 +53,9 @@ void Producer::set_callbacks(rd_kafka_conf_t* conf) {
   rd_kafka_conf_set_dr_msg_cb(conf, [](rd_kafka_t*, const rd_kafka_message_t* message, void* self) {
     const bool may_be_there = message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
                               rd_kafka_message_status(message) == RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED;
-    static_cast<Producer*>(self)->events_.reported(message->_private, message->err, may_be_there);
+    rd_kafka_headers_t* headers = nullptr;
+    rd_kafka_message_detach_headers(const_cast<rd_kafka_message_t*>(message), &headers);
+    static_cast<Producer*>(self)->events_.reported(message->_private, message->err, may_be_there, HeadersPtr(headers));
   });
   rd_kafka_conf_set_error_cb(conf, [](rd_kafka_t*, int error, const char* text, void* self) {
     static_cast<Producer*>(self)->failed(static_cast<rd_kafka_resp_err_t>(error), text);
@@ -74,7 +77,7 @@ void Producer::failed(rd_kafka_resp_err_t error, const char* text) {
   rd_kafka_purge(producer_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
 }
 
-rd_kafka_resp_err_t Producer::produce(const Message& message) {
+rd_kafka_resp_err_t Producer::produce(Message& message) {
   std::array<rd_kafka_vu_t, 7> all{};
   std::size_t count = 0;
   const auto next = [&](rd_kafka_vtype_t type) -> auto& {
@@ -90,14 +93,16 @@ rd_kafka_resp_err_t Producer::produce(const Message& message) {
     key.ptr = const_cast<char*>(message.key.data());
     key.size = message.key.size();
   }
-  next(RD_KAFKA_VTYPE_HEADERS).headers = message.headers;
+  if (message.headers != nullptr) next(RD_KAFKA_VTYPE_HEADERS).headers = message.headers.get();
   next(RD_KAFKA_VTYPE_TIMESTAMP).i64 = message.timestamp_ms;
   next(RD_KAFKA_VTYPE_OPAQUE).ptr = message.token;
   rd_kafka_error_t* const error = rd_kafka_produceva(producer_, all.data(), count);
-  if (error == nullptr) return RD_KAFKA_RESP_ERR_NO_ERROR;
+  if (error == nullptr) {
+    static_cast<void>(message.headers.release());  // librdkafka's now
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+  }
   const auto code = rd_kafka_error_code(error);
   rd_kafka_error_destroy(error);
-  rd_kafka_headers_destroy(message.headers);
   return code;
 }
 
@@ -118,6 +123,13 @@ rd_kafka_topic_t* Producer::topic(const std::string& name) {
   rd_kafka_topic_t* const made = rd_kafka_topic_new(producer_, name.c_str(), nullptr);
   if (made != nullptr) topics_.emplace(name, made);
   return made;
+}
+
+bool Producer::reachable() {
+  const rd_kafka_metadata_t* metadata = nullptr;
+  if (rd_kafka_metadata(producer_, 0, nullptr, &metadata, kReachableMs) != RD_KAFKA_RESP_ERR_NO_ERROR) return false;
+  rd_kafka_metadata_destroy(metadata);
+  return true;
 }
 
 void Producer::look_for(rd_kafka_topic_t* topic) {

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -17,10 +18,16 @@
 
 namespace fffa::kafka {
 
+struct HeadersDestroy {
+  void operator()(rd_kafka_headers_t* headers) const noexcept { rd_kafka_headers_destroy(headers); }
+};
+using HeadersPtr = std::unique_ptr<rd_kafka_headers_t, HeadersDestroy>;
+
 // Called on the producer's thread, or on that of serve().
 class ProducerEvents {
  public:
-  virtual void reported(void* token, rd_kafka_resp_err_t error, bool may_be_there) = 0;
+  // `headers`: the message's, if it had any.
+  virtual void reported(void* token, rd_kafka_resp_err_t error, bool may_be_there, HeadersPtr headers) = 0;
   // Of connections, names, authentication: librdkafka goes on trying.
   virtual void troubled(rd_kafka_resp_err_t error, std::string text) = 0;
   // The producer takes nothing more; what it had is reported as failed.
@@ -35,8 +42,8 @@ struct Message {
   std::string_view payload;  // stays where it is until it is reported
   std::string_view key;      // empty: none
   std::int64_t timestamp_ms = 0;
-  rd_kafka_headers_t* headers = nullptr;  // taken over
-  void* token = nullptr;                  // comes back with the report
+  HeadersPtr headers;     // come back with the report
+  void* token = nullptr;  // comes back with the report
 };
 
 class Producer {
@@ -48,13 +55,15 @@ class Producer {
   Producer(const Producer&) = delete;
   Producer& operator=(const Producer&) = delete;
 
-  // Any thread. Not NO_ERROR: the message was not taken, and will not be reported.
-  rd_kafka_resp_err_t produce(const Message& message);
+  // Any thread. Not NO_ERROR: the message was not taken, and will not be reported; its headers are still there.
+  rd_kafka_resp_err_t produce(Message& message);
   // Any thread. nullptr: there are too many, or librdkafka does not take the name.
   rd_kafka_topic_t* topic(const std::string& name);
   // Brings the reports that are there, on the thread of the caller. Memory that produce() took is freed on the thread
   // that took it then, which costs half as much: while one thread calls this, the producer's own leaves it to it.
   void serve();
+  // Whether any broker answers. Blocks for a second at most.
+  bool reachable();
   // Asks the brokers whether `topic` is there by now. Blocks; the next produce() knows the answer.
   void look_for(rd_kafka_topic_t* topic);
 

@@ -48,6 +48,7 @@ TEST(Settings, AnyPropertyMayBeSet) {
 
 TEST(Settings, WhatIsWrongIsNamedWithItsPlace) {
   EXPECT_THAT(complaints(with({{"no.such", "1"}})), HasSubstr("librdkafka.no.such: librdkafka has no property"));
+  EXPECT_THAT(complaints(with({{"sasl.pasword", "1"}})), HasSubstr("`sasl.pasword`: did you mean `sasl.password`?"));
   EXPECT_THAT(complaints(with({{"acks", "1"}})), HasSubstr("librdkafka.acks: only `all`"));
   for (const auto* property : {"bootstrap.servers", "compression.type", "transactional.id", "plugin.library.paths"})
     EXPECT_THAT(complaints(with({{property, "x"}})), HasSubstr(property)) << property;

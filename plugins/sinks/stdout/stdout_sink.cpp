@@ -62,6 +62,7 @@ Stdout::Stdout(Config config, StageContext& context)
                                         "Writes that failed because nobody reads standard output any more")) {
   switch (config.format) {
     case Format::json: format_ = make_json_format(context.texts()); break;
+    case Format::ecs: format_ = make_ecs_format(context.texts()); break;
     case Format::table: format_ = std::make_unique<TableFormat>(colourful()); break;
     case Format::vpc: {
       VpcFormatOptions options;

@@ -16,10 +16,11 @@
 
 namespace fffa::standard_output {
 
-enum class Format : std::uint8_t { json, vpc, table };
+enum class Format : std::uint8_t { json, vpc, table, ecs };
 FFFA_ENUM(Format, (json, "json", "one JSON object a line, every field"),
           (vpc, "vpc", "VPC Flow Log lines after a header line"),
-          (table, "table", "columns for people, at most 120 characters wide"))
+          (table, "table", "columns for people, at most 120 characters wide"),
+          (ecs, "ecs", "likewise in the names of Elastic Common Schema, without what is null"))
 
 struct Config {
   Format format = Format::json;

@@ -75,6 +75,12 @@ TEST(Stdout, Json) {
   EXPECT_TRUE(text.starts_with(R"({"version":"3",)"));
 }
 
+TEST(Stdout, Ecs) {
+  const auto text = written("format: ecs", {batch(2)});
+  EXPECT_EQ(std::ranges::count(text, '\n'), 2);
+  EXPECT_NE(text.find(R"("source":{"bytes":76,"ip":"10.0.0.1","packets":1,"port":1}})"), std::string::npos) << text;
+}
+
 TEST(Stdout, VpcHasOneHeader) {
   EXPECT_EQ(written("format: vpc\nlog_format: '${srcaddr} ${srcport} ${packets}'", {batch(1), batch(1)}),
             "srcaddr srcport packets\n10.0.0.1 0 1\n10.0.0.1 0 1\n");

@@ -96,8 +96,8 @@ class StageContext {
   // back with post().
   virtual void background(std::function<void()> work) = 0;
 
-  // "json", "vpc" (AWS's default format), or "vpc:" + an AWS format string. Throws std::invalid_argument on anything
-  // else (a bug: validate first).
+  // "json", "ecs", "vpc" (AWS's default format), or "vpc:" + an AWS format string. Throws std::invalid_argument on
+  // anything else (a bug: validate first).
   virtual Formatter format(std::string_view name) = 0;
 
   // Something is wrong that the stage goes on with: /healthz shows the reason until it is told an empty one. Any

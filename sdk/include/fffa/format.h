@@ -48,6 +48,10 @@ class Formatter {
 // UTF-8 is replaced (U+FFFD).
 std::unique_ptr<RecordFormat> make_json_format(const TextTable& texts);
 
+// One JSON object a line in the names of Elastic Common Schema, what ECS has none for under `fffa`; what is null is
+// left out.
+std::unique_ptr<RecordFormat> make_ecs_format(const TextTable& texts);
+
 // One message `fffa.v3.Flow` of proto/flow.proto a record, without a newline or any other frame. A field that is null
 // is left out, every other one is there, also if it is 0. Invalid UTF-8 is replaced (U+FFFD).
 std::unique_ptr<RecordFormat> make_protobuf_format(const TextTable& texts);

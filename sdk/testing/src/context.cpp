@@ -163,6 +163,7 @@ std::string TestContext::degraded_reason() const {
 
 Formatter TestContext::format(std::string_view name) {
   if (name == "json") return Formatter(make_json_format(texts_));
+  if (name == "ecs") return Formatter(make_ecs_format(texts_));
   if (name == "vpc" || name.starts_with("vpc:")) {
     VpcFormatOptions options;
     if (name.starts_with("vpc:")) options.log_format = name.substr(4);

@@ -69,6 +69,7 @@ int main(int argc, char** argv) {
   std::printf("sizeof(FlowRecord) %zu, %zu fields\n", sizeof(fffa::FlowRecord), fffa::fields().size());
   auto json = fffa::make_json_format(texts);
   measure("json, all fields", *json, records, seconds);
+  measure("ecs, all fields", *fffa::make_ecs_format(texts), records, seconds);
   auto protobuf = fffa::make_protobuf_format(texts);
   measure("protobuf, all fields", *protobuf, records, seconds);
   measure_parser("json, read", *json, *fffa::make_json_parser(texts), records, seconds);

@@ -176,10 +176,10 @@ class Done final : public Completion::State {
 
 class Sink {
  public:
-  explicit Sink(const Setup& setup, testing::TestContext& context) {
+  Sink(const Setup& setup, testing::TestContext& context, const char* more) {
     static constexpr StageType kType = stage_type<kafka::Kafka, kafka::Config>("kafka", "under test");
     const auto node = testing::parse_config("brokers: ['" + setup.broker + "']\ntopic: " + setup.topic +
-                                            "\nformat: " + setup.format + "\ncompression: " + setup.compression + "\n");
+                                            "\nformat: " + setup.format + "\ncompression: " + setup.compression + more);
     auto made = kType.create(*node, context);
     if (!made) {
       std::fprintf(stderr, "%s\n", made.error().message.c_str());
@@ -225,18 +225,20 @@ void compare(const Setup& setup) {
     batches.push_back(std::move(batch));
   }
   Bare plain(setup, payloads, false), with_headers(setup, payloads, true);
-  Sink sink(setup, context);
-  Cost bare, headers, ours;
+  Sink sink(setup, context, "\n"), without(setup, context, "\nheaders: []\n");
+  Cost bare, headers, ours, ours_without;
   for (int round = 0; round < kRounds; ++round) {
     measure(bare, [&] { plain.run(); });
     measure(headers, [&] { with_headers.run(); });
     measure(ours, [&] { sink.run(batches); });
+    measure(ours_without, [&] { without.run(batches); });
   }
   std::printf("%s, %zu bytes a record, compression %s\n", setup.format.c_str(), bytes / records.size(),
               setup.compression.c_str());
   show("bare loop", bare, bare.cpu);
   show("bare loop with the same headers", headers, bare.cpu);
   show("sink kafka", ours, bare.cpu);
+  show("sink kafka, headers: []", ours_without, bare.cpu);
 }
 
 }  // namespace
