@@ -4,6 +4,7 @@
 Edges are the sink kafka fed by a capture; what they put out stands in a file as well, and is what members must come to.
 """
 import collections
+import gzip
 import json
 import os
 import pathlib
@@ -16,13 +17,16 @@ import unittest
 from datetime import datetime
 
 HERE = pathlib.Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "services")]
+SERVICES = HERE.parent / "services"
+sys.path[:0] = [str(HERE), str(SERVICES), str(SERVICES / "s3")]
 from kafka import free_port  # noqa: E402
-from kafka_sink_test import START, Fffa, WithKafka, packet  # noqa: E402
+from kafka_sink_test import Fffa, WithKafka, packet  # noqa: E402
+from servers import PASSWORD, USER, Minio  # noqa: E402
 
 FFFA = os.environ["FFFA"]
 ROOT = HERE.parent.parent
 QUICK = "reconnect.backoff.max.ms: 500, topic.metadata.refresh.interval.ms: 1000, heartbeat.interval.ms: 500"
+CLOCK = 65000  # number of a connection
 SHORT_SESSION = "session.timeout.ms: 6000"
 FLOW = ("host", "pkt_src_ip", "pkt_dst_ip", "pkt_src_port", "pkt_dst_port", "proto", "direction")
 
@@ -43,13 +47,13 @@ def totals(lines, interval):
 
 
 class Edge(Fffa):
-    """An edge whose connections last: each has one packet there and one back in every second."""
+    """An edge whose connections last: each has one packet there and one back in every second, and so one message each."""
 
     def feed_again(self, flows, rounds=1):
         for _ in range(rounds):
             self.process.stdin.write(b"".join(packet(i, back, self.at + 0.1 + back * 0.1) for i in range(flows) for back in (False, True)))
             self.at += 1
-            self.process.stdin.write(packet(0, False, self.at))
+            self.process.stdin.write(packet(CLOCK, False, self.at))  # ends the second
         self.process.stdin.flush()
 
 
@@ -179,30 +183,34 @@ sinks:
         self.assertEqual(done.returncode, 0, done.stderr)
         return lines.read_text().splitlines()
 
-    def to_flow_logs(self, topic, records):
-        """`kafka-to-s3.yaml` until it has read so many records; (flow, minute) -> [packets, bytes] of its files."""
+    def to_flow_logs(self, topic, records, more=(), environment=None):
+        """`kafka-to-s3.yaml` until it has read so many records and stopped."""
         metrics, log = free_port(), self.folder / f"{topic}.log"
         with open(log, "ab") as file:
             process = subprocess.Popen(
-                [FFFA, "run", "kafka-to-s3.yaml", "--set", f"metrics.listen=127.0.0.1:{metrics}", "--set", f"sources.hosts.topics=[{topic}]",
+                [FFFA, "run", "kafka-to-s3.yaml", *more, "--set", f"metrics.listen=127.0.0.1:{metrics}", "--set", f"sources.hosts.topics=[{topic}]",
                  "--set", f"sources.hosts.group={topic}", "--set", f"sinks.logs.directory={self.folder}/{topic}"],
-                cwd=ROOT / "pipelines", env={**os.environ, "KAFKA_BROKERS": self.kafka.address}, stderr=file)
+                cwd=ROOT / "pipelines", env={**os.environ, "KAFKA_BROKERS": self.kafka.address, **(environment or {})}, stderr=file)
         self.addCleanup(process.kill)
         watch = Member.__new__(Member)
         watch.metrics, watch.log, watch.process = metrics, log, process
         watch.wait_metric("fffa_kafka_messages_total", records)
         process.send_signal(signal.SIGTERM)
         self.assertEqual(process.wait(40), 0, log.read_text())
+
+    def sums_of(self, files):
+        """(flow, minute) -> [packets, bytes] of flow log files."""
         sums = collections.defaultdict(lambda: [0, 0])
-        for file in (self.folder / topic).rglob("*.log.gz"):
-            for line in subprocess.run(["zcat", file], check=True, capture_output=True, text=True).stdout.splitlines()[1:]:
+        for file in files:
+            for line in gzip.decompress(file).decode().splitlines()[1:]:
                 fields = line.split()
                 key = (*fields[3:7], int(fields[7]), int(fields[10]) // 60)
                 sums[key][0] += int(fields[8])
                 sums[key][1] += int(fields[9])
         return dict(sums)
 
-    def both(self, topic, format):
+    def captures_to(self, topic, format):
+        """Captures through edges; their lines, and what flow logs must say."""
         self.kafka.create_topic(topic, partitions=3)
         lines = []
         for capture in self.CAPTURES:
@@ -219,15 +227,41 @@ sinks:
             expected[key][0] += record["packets"]
             expected[key][1] += record["bytes"]
         self.assertGreater(len(expected), 500)
-        got = self.to_flow_logs(topic, len(lines))
+        return lines, dict(expected)
+
+    def assert_same_sums(self, expected, files):
+        got = self.sums_of(files)
         self.assertEqual({k: v for k, v in got.items() if expected.get(k) != v}, {})
         self.assertEqual(set(expected) - set(got), set())
 
+    def into_a_directory(self, topic, format):
+        lines, expected = self.captures_to(topic, format)
+        self.to_flow_logs(topic, len(lines))
+        self.assert_same_sums(expected, [file.read_bytes() for file in (self.folder / topic).rglob("*.log.gz")])
+
     def test_totals_of_captures_by_protobuf(self):
-        self.both("by-protobuf", "protobuf")
+        self.into_a_directory("by-protobuf", "protobuf")
 
     def test_totals_of_captures_by_json(self):
-        self.both("by-json", "json")
+        self.into_a_directory("by-json", "json")
+
+    def test_into_a_bucket(self):
+        minio = Minio(subprocess.run([SERVICES / "fetch", "minio"], check=True, capture_output=True, text=True).stdout.strip(), self.folder)
+        self.addCleanup(minio.stop)
+        minio.start()
+
+        def s3(path, *more):
+            return subprocess.run(["curl", "-sS", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{USER}:{PASSWORD}", *more, minio.url + path],
+                                  check=True, capture_output=True, timeout=30).stdout
+
+        s3("/flow-logs", "-X", "PUT")
+        lines, expected = self.captures_to("to-bucket", "protobuf")
+        self.to_flow_logs("to-bucket", len(lines), ["env/s3.yaml", "--set", f"sinks.logs.endpoint={minio.url}"],
+                          {"FFFA_BUCKET": "flow-logs", "AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": PASSWORD, "AWS_REGION": "us-east-1"})
+        self.assertEqual(list((self.folder / "to-bucket").rglob("*.log.gz")), [])  # all uploaded
+        keys = re.findall(r"<Key>([^<]*)</Key>", s3("/flow-logs?list-type=2").decode())
+        self.assertGreater(len(keys), 0)
+        self.assert_same_sums(expected, [s3("/flow-logs/" + key) for key in keys])
 
 
 class Records(WithMembers):
@@ -633,6 +667,23 @@ class Faults(WithMembers):
         self.assertEqual(member.stop(), 0, member.said())
         self.assertLess(time.monotonic() - began, 10)
         self.kafka.start()
+
+    def test_stopped_while_the_broker_hangs(self):
+        self.kafka.create_topic("hung", partitions=3)
+        edge = self.edge("hung")
+        edge.feed_again(10, 2)
+        lines = self.written(edge)
+        self.addCleanup(self.kafka.resume)
+        for name, interval in (("uncommitted", "60s"), ("committed", "100ms")):
+            with self.subTest(name):
+                self.kafka.resume()
+                member = self.member(name, self.source("hung", group=name, more=f"commit_interval: {interval},"))
+                member.wait_metric("fffa_kafka_messages_total", len(lines))
+                time.sleep(2)
+                self.kafka.pause()
+                began = time.monotonic()
+                self.assertEqual(member.stop(), 0, member.said())
+                self.assertLess(time.monotonic() - began, 20)
 
     def test_topic_is_missing(self):
         member = self.member("late", self.source("late"))

@@ -7,7 +7,10 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <future>
 #include <string_view>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 namespace fffa::kafka_source {
@@ -15,6 +18,7 @@ namespace {
 
 constexpr int kCommittedMs = 5000;
 constexpr int kCommitMs = 5000;
+constexpr auto kDestroyLimit = std::chrono::seconds(3);
 constexpr int kSyslogWarning = 4;
 constexpr std::uint64_t kOne = 1;
 
@@ -59,6 +63,8 @@ kafka::ConfPtr consumer_conf(const Config& config, const kafka::Complain& compla
       // New topics and partitions are seen within this.
       {"topic.metadata.refresh.interval.ms", "10000"},
       {"queued.max.messages.kbytes", "16384"},
+      // A broker that hangs is noticed within this.
+      {"socket.timeout.ms", "10000"},
   };
   for (const auto& [property, value] : kOurs) kafka::set_property(conf.get(), "group", property, value, complain);
   kafka::set_properties(conf.get(), config.librdkafka, kRefused, complain);
@@ -84,7 +90,8 @@ kafka::ConfPtr producer_conf(const Config& config) {
 }
 
 Consumer::Consumer(const Config& config, ConsumerEvents& events, Logger& log, const kafka::Redactor& redact)
-    : events_(events), log_(log), redact_(redact) {
+    : link_(std::make_shared<Link>()), events_(events), log_(log), redact_(redact) {
+  link_->consumer = this;
   auto conf = consumer_conf(config, [](const auto&, const auto&) {});
   set_callbacks(conf.get());
   fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -104,30 +111,60 @@ Consumer::Consumer(const Config& config, ConsumerEvents& events, Logger& log, co
 Consumer::~Consumer() {
   rd_kafka_queue_io_event_enable(queue_, -1, nullptr, 0);
   rd_kafka_queue_destroy(queue_);
-  // Without RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE it would call back into a source that is half gone.
-  rd_kafka_destroy_flags(consumer_, closed_ ? 0 : RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+  {
+    const std::lock_guard lock(link_->mutex);
+    link_->consumer = nullptr;
+  }
+  if (closed_) {
+    rd_kafka_destroy(consumer_);
+  } else {
+    destroy();
+  }
   ::close(fd_);
 }
 
+// It waits for answers that are under way: where a broker hangs, for as long as a session may last.
+void Consumer::destroy() {
+  // Otherwise it would wait for a rebalance that nobody hears of.
+  const auto end = [consumer = consumer_] { rd_kafka_destroy_flags(consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE); };
+  const auto done = std::make_shared<std::promise<void>>();
+  const auto ended = done->get_future();
+  try {
+    std::thread([end, done, link = link_] {
+      end();
+      done->set_value();
+    }).detach();
+  } catch (const std::system_error&) {  // no more threads
+    return end();
+  }
+  if (ended.wait_for(kDestroyLimit) != std::future_status::ready)
+    log_.warning("a broker does not answer: the connection to it is left behind");
+}
+
 void Consumer::set_callbacks(rd_kafka_conf_t* conf) {
-  rd_kafka_conf_set_opaque(conf, this);
+  rd_kafka_conf_set_opaque(conf, link_.get());
   rd_kafka_conf_set_rebalance_cb(
-      conf, [](rd_kafka_t*, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* partitions, void* self) {
-        static_cast<Consumer*>(self)->rebalance(error, partitions);
+      conf, [](rd_kafka_t*, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* partitions, void* link) {
+        if (auto* const self = static_cast<Link*>(link)->consumer) self->rebalance(error, partitions);
       });
   rd_kafka_conf_set_offset_commit_cb(
-      conf, [](rd_kafka_t*, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* offsets, void* self) {
-        static_cast<Consumer*>(self)->events_.committed(error, offsets);
+      conf, [](rd_kafka_t*, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* offsets, void* link) {
+        if (auto* const self = static_cast<Link*>(link)->consumer) self->events_.committed(error, offsets);
       });
-  rd_kafka_conf_set_error_cb(conf, [](rd_kafka_t*, int error, const char* text, void* opaque) {
-    auto* const self = static_cast<Consumer*>(opaque);
+  rd_kafka_conf_set_error_cb(conf, [](rd_kafka_t*, int error, const char* text, void* link) {
+    auto* const self = static_cast<Link*>(link)->consumer;
+    if (self == nullptr) return;
     self->events_.troubled(static_cast<rd_kafka_resp_err_t>(error), kafka::settled(self->redact_(text)));
   });
+  // The only one that comes on threads of its own.
   rd_kafka_conf_set_log_cb(conf, [](const rd_kafka_t* client, int level, const char*, const char* text) {
-    auto* const self = static_cast<Consumer*>(rd_kafka_opaque(client));
+    auto* const link = static_cast<Link*>(rd_kafka_opaque(client));
+    const std::lock_guard lock(link->mutex);
+    if (link->consumer == nullptr) return;
     // Its warnings repeat what error_cb says.
     const auto ours = level < kSyslogWarning ? LogLevel::info : LogLevel::debug;
-    if (self->log_.enabled(ours)) self->log_.log(ours, "librdkafka: " + self->redact_(text));
+    auto& log = link->consumer->log_;
+    if (log.enabled(ours)) log.log(ours, "librdkafka: " + link->consumer->redact_(text));
   });
 }
 
@@ -158,23 +195,23 @@ void Consumer::pause(const Partitions& partitions, bool paused) {
   }
 }
 
-void Consumer::commit(const Partitions& partitions, bool wait) {
-  if (partitions.empty()) return;
+bool Consumer::commit(const Partitions& partitions, bool wait) {
   const auto list = list_of(partitions);
   for (int i = 0; i < list->cnt; ++i) list->elems[i].offset = partitions[static_cast<std::size_t>(i)]->safe();
   if (!wait) {
     const auto error = rd_kafka_commit(consumer_, list.get(), 1);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) events_.committed(error, list.get());
-    return;
+    return true;
   }
   // A queue of its own: the synchronous call waits for a broker that is away.
   rd_kafka_queue_t* const queue = rd_kafka_queue_new(consumer_);
   const auto told = [](rd_kafka_t*, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* offsets, void* self) {
     static_cast<Consumer*>(self)->events_.committed(error, offsets);
   };
-  if (rd_kafka_commit_queue(consumer_, list.get(), queue, told, this) == RD_KAFKA_RESP_ERR_NO_ERROR)
-    rd_kafka_queue_poll_callback(queue, kCommitMs);
+  const auto error = rd_kafka_commit_queue(consumer_, list.get(), queue, told, this);
+  const bool answered = error != RD_KAFKA_RESP_ERR_NO_ERROR || rd_kafka_queue_poll_callback(queue, kCommitMs) > 0;
   rd_kafka_queue_destroy(queue);
+  return answered;
 }
 
 std::int64_t Consumer::lag(const Partition& partition) const {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,7 +52,7 @@ class Consumer {
  public:
   // Throws Failure where librdkafka does not accept the configuration as a whole.
   Consumer(const Config& config, ConsumerEvents& events, Logger& log, const kafka::Redactor& redact);
-  // Leaves the group without a word where close() was not called.
+  // Leaves the group without a word where close() was not called. librdkafka is left behind if a broker hangs.
   ~Consumer();
   Consumer(const Consumer&) = delete;
   Consumer& operator=(const Consumer&) = delete;
@@ -63,9 +64,9 @@ class Consumer {
   int fd() const noexcept { return fd_; }
   void rest();  // empties fd(), before poll() is asked for all there is
   void pause(const Partitions& partitions, bool paused);
-  // Commits the safe() of these. committed() comes within poll(), or, where it is waited for, within this call, or not
-  // at all (5 s).
-  void commit(const Partitions& partitions, bool wait);
+  // Commits the safe() of these. committed() comes within poll(), or, where it is waited for, within this call. False:
+  // it did not within 5 s.
+  bool commit(const Partitions& partitions, bool wait);
   // Messages that wait behind this offset, as far as is known without asking; 0 where it is not.
   std::int64_t lag(const Partition& partition) const;
   // True if a broker answers.
@@ -74,6 +75,13 @@ class Consumer {
   void close();                     // leaves the group: revoked() comes first
 
  private:
+  // What librdkafka calls: it may outlive the consumer.
+  struct Link {
+    std::mutex mutex;
+    Consumer* consumer = nullptr;
+  };
+
+  std::shared_ptr<Link> link_;
   ConsumerEvents& events_;
   Logger& log_;
   const kafka::Redactor& redact_;
@@ -83,6 +91,7 @@ class Consumer {
   bool closed_ = false;
 
   void set_callbacks(rd_kafka_conf_t* conf);
+  void destroy();
   void rebalance(rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* partitions);
   void assign(rd_kafka_topic_partition_list_t* partitions, bool more);
 };

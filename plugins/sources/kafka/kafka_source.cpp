@@ -98,6 +98,7 @@ void Kafka::step() {
   const auto now = context_.clock().monotonic();
   if (now >= next_tick_) tick(now);
   if (!consumer_) return static_cast<void>(output_->wait(kTick));
+  if (dead_letters_ && !dead_letters_->empty()) dead_letters_->serve();
   const bool room = may_read();
   if (!room && blocked_since_ == Monotonic{}) blocked_since_ = now;
   if (!room && now - blocked_since_ < kBlockedLong) return static_cast<void>(output_->wait(kBlocked));
@@ -140,8 +141,10 @@ void Kafka::tick(Monotonic now) {
   if (const auto broken = consumer_->fatal_error(); !broken.empty()) {
     trouble_.set("consumer", "the Kafka consumer broke: " + broken, "librdkafka");
     consumer_.reset();
+    given_over(partitions_);
     partitions_.clear();
     last_.reset();
+    reached_of_ = nullptr;
     rebuild_at_ = now + kRebuild;
     return;
   }
@@ -153,7 +156,6 @@ void Kafka::tick(Monotonic now) {
     }
   }
   if (dead_letters_) {
-    dead_letters_->serve();
     if (dead_letters_->trouble().empty())
       trouble_.clear("dead letters");
     else
@@ -193,7 +195,8 @@ void Kafka::finish() {
   for (int i = 0; dead_letters_ && !dead_letters_->empty() && i < kLettersAtEnd; ++i) dead_letters_->serve(100ms);
   // A reload does not wait for windows to close: what they hold is read again.
   if (!output_->settle()) wait_for_acknowledgements(partitions_);
-  if (connection_since_ == Monotonic{}) return consumer_->close();  // commits by revoked()
+  const bool answered = connection_since_ == Monotonic{} && commit(partitions_, true);
+  if (answered) return consumer_->close();
   context_.log().warning("stopped without Kafka: what was delivered and not committed is read again");
   given_over(partitions_);
 }

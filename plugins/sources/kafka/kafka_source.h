@@ -115,7 +115,7 @@ class Kafka final : public Source, public ConsumerEvents {
   void heed_time();
   void flush();
   void acknowledged(std::uint64_t batch, const std::vector<Waiting>& parts, std::uint64_t messages, Outcome outcome);
-  void commit(const Partitions& partitions, bool wait);
+  bool commit(const Partitions& partitions, bool wait);
   void given_over(const Partitions& partitions);
   void connected();
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Messages on their way to the sinks and back as offsets, and the partitions that they are from.
 #include <algorithm>
+#include <optional>
+#include <string_view>
 #include <utility>
 
 #include "kafka_source.h"
@@ -12,6 +14,22 @@ namespace {
 
 constexpr auto kMalformedSaid = 60s;
 constexpr int kMostNamed = 20;  // partitions in one line of the log
+
+std::string_view payload_of(const rd_kafka_message_t& message) {
+  if (message.payload == nullptr) return {};
+  return {static_cast<const char*>(message.payload), message.len};
+}
+
+// The header, if there is one.
+std::optional<std::string_view> schema_of(const rd_kafka_message_t& message) {
+  rd_kafka_headers_t* headers = nullptr;
+  const void* value = nullptr;
+  std::size_t size = 0;
+  if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return std::nullopt;
+  if (rd_kafka_header_get_last(headers, "schema", &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR || value == nullptr)
+    return std::nullopt;
+  return std::string_view(static_cast<const char*>(value), size);
+}
 
 std::string about_topic(const rd_kafka_message_t& message) {
   return message.rkt == nullptr ? "topics" : std::string("topic ") + rd_kafka_topic_name(message.rkt);
@@ -45,7 +63,7 @@ void Kafka::take(const rd_kafka_message_t& message) {
   if (trouble_.any()) trouble_.clear(about_topic(message));
   messages_.add();
   note_position(*partition, message.offset);
-  if (const FlowRecord* const record = reader_.read(message)) {
+  if (const FlowRecord* const record = reader_.read(payload_of(message), schema_of(message))) {
     join_batch(partition, message.offset);
     batch_.records.push_back(*record);
     ++messages_in_batch_;
@@ -167,10 +185,11 @@ void Kafka::acknowledged(std::uint64_t batch, const std::vector<Waiting>& parts,
 
 // ---- partitions
 
-void Kafka::commit(const Partitions& partitions, bool wait) {
+// False: it was waited for in vain.
+bool Kafka::commit(const Partitions& partitions, bool wait) {
   Partitions due;
   std::ranges::copy_if(partitions, std::back_inserter(due), [](const auto& one) { return one->to_commit(); });
-  consumer_->commit(due, wait);
+  return due.empty() || consumer_->commit(due, wait);
 }
 
 void Kafka::assigned(const rd_kafka_topic_partition_list_t& partitions) {

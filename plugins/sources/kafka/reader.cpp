@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "reader.h"
 
-#include <optional>
 #include <utility>
 
 #include "fffa_json/json_parser.h"
@@ -13,16 +12,6 @@ namespace {
 constexpr std::size_t kMostBytes = 65536;
 constexpr std::string_view kJson = "fffa.v3.Flow+json", kProtobuf = "fffa.v3.Flow+protobuf";
 
-std::optional<std::string_view> schema_of(const rd_kafka_message_t& message) {
-  rd_kafka_headers_t* headers = nullptr;
-  const void* value = nullptr;
-  std::size_t size = 0;
-  if (rd_kafka_message_headers(&message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) return std::nullopt;
-  if (rd_kafka_header_get_last(headers, "schema", &value, &size) != RD_KAFKA_RESP_ERR_NO_ERROR || value == nullptr)
-    return std::nullopt;
-  return std::string_view(static_cast<const char*>(value), size);
-}
-
 }  // namespace
 
 Reader::Reader(Format format, TextTable& texts)
@@ -33,17 +22,15 @@ const FlowRecord* Reader::refuse(Malformed reason, std::string text) {
   return nullptr;
 }
 
-const FlowRecord* Reader::read(const rd_kafka_message_t& message) {
-  if (message.len > kMostBytes)
-    return refuse(Malformed::too_large, std::to_string(message.len) + " bytes, at most 65536 are read");
-  const auto schema = schema_of(message);
+const FlowRecord* Reader::read(std::string_view bytes, std::optional<std::string_view> schema) {
+  if (bytes.size() > kMostBytes)
+    return refuse(Malformed::too_large, std::to_string(bytes.size()) + " bytes, at most 65536 are read");
   auto format = format_;
   if (schema == kJson) format = Format::json;
   if (schema == kProtobuf) format = Format::protobuf;
   const bool other = schema && schema != kJson && schema != kProtobuf;
   if (other || format == Format::automatic || (format_ != Format::automatic && format != format_))
     return refuse(Malformed::schema, schema ? "header `schema` names another one" : "there is no header `schema`");
-  const std::string_view bytes(static_cast<const char*>(message.payload), message.payload != nullptr ? message.len : 0);
   auto parsed = (format == Format::json ? *json_ : *protobuf_).parse(bytes);
   if (!parsed) return refuse(Malformed::syntax, parsed.error().message);
   record_ = *parsed;

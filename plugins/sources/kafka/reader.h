@@ -2,10 +2,10 @@
 // A message as a record, or why it is none.
 #pragma once
 
-#include <librdkafka/rdkafka.h>
-
 #include <cstdint>
 #include <memory>
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "config.h"
@@ -21,13 +21,12 @@ inline constexpr std::string_view kMalformed[] = {"too_large", "schema", "syntax
 class Reader {
  public:
   Reader(Format format, TextTable& texts);
-  // The error's text begins with its reason.
   struct Refusal {
     Malformed reason{};
     std::string text;
   };
-  // nullptr: it was refused, and why() says why.
-  const FlowRecord* read(const rd_kafka_message_t& message);
+  // `schema`: the header, if there is one. nullptr: it was refused, and why() says why.
+  const FlowRecord* read(std::string_view bytes, std::optional<std::string_view> schema);
   const Refusal& why() const noexcept { return why_; }
 
  private:

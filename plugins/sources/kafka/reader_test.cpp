@@ -3,14 +3,15 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "fffa/testing/records.h"
 
 namespace fffa::kafka_source {
 namespace {
 
-// A message as librdkafka gives it, headers apart: those come only from a broker (tests/kafka).
 class ReaderTest : public ::testing::Test {
  protected:
   fffa::testing::TestContext context;
@@ -19,34 +20,53 @@ class ReaderTest : public ::testing::Test {
       fffa::testing::sample_record(context, 1, fffa::testing::kTestStart, fffa::testing::kTestStart + 5);
 
   ReaderTest() { record.host = texts.intern("h"); }
-
   std::string json() {
     std::string text;
     make_json_format(texts)->append(record, text);
     text.pop_back();
     return text;
   }
-  const FlowRecord* read(Reader& reader, std::string& bytes) {
-    rd_kafka_message_t message{};
-    message.payload = bytes.data();
-    message.len = bytes.size();
-    return reader.read(message);
+  std::string protobuf() {
+    std::string text;
+    make_protobuf_format(texts)->append(record, text);
+    return text;
   }
-  Malformed refusal(std::string bytes) {
-    Reader reader(Format::json, texts);
-    EXPECT_EQ(read(reader, bytes), nullptr);
+  // Packets of the record; nothing: it is none.
+  std::optional<std::uint64_t> read(Format format, const std::string& bytes, std::optional<std::string_view> schema) {
+    Reader reader(format, texts);
+    const auto* const got = reader.read(bytes, schema);
+    if (got != nullptr) return got->packets;
     EXPECT_FALSE(reader.why().text.empty());
-    return reader.why().reason;
+    reason = reader.why().reason;
+    return std::nullopt;
   }
+  Malformed refusal(const std::string& bytes) {
+    EXPECT_EQ(read(Format::json, bytes, std::nullopt), std::nullopt);
+    return reason;
+  }
+
+  Malformed reason{};
 };
 
-TEST_F(ReaderTest, ARecordInItsFormat) {
-  Reader reader(Format::json, texts);
-  auto text = json();
-  const auto* const got = read(reader, text);
-  ASSERT_NE(got, nullptr) << reader.why().text;
-  EXPECT_EQ(got->packets, record.packets);
-  EXPECT_EQ(got->sequence, record.sequence);
+TEST_F(ReaderTest, TheHeaderSaysWhichFormat) {
+  EXPECT_EQ(read(Format::automatic, json(), "fffa.v3.Flow+json"), record.packets);
+  EXPECT_EQ(read(Format::automatic, protobuf(), "fffa.v3.Flow+protobuf"), record.packets);
+  EXPECT_EQ(read(Format::automatic, json(), std::nullopt), std::nullopt);
+  EXPECT_EQ(reason, Malformed::schema);
+}
+
+TEST_F(ReaderTest, AFixedFormatNeedsNoHeaderAndTakesNoOther) {
+  EXPECT_EQ(read(Format::json, json(), std::nullopt), record.packets);
+  EXPECT_EQ(read(Format::protobuf, protobuf(), "fffa.v3.Flow+protobuf"), record.packets);
+  EXPECT_EQ(read(Format::json, json(), "fffa.v3.Flow+protobuf"), std::nullopt);
+  EXPECT_EQ(reason, Malformed::schema);
+}
+
+TEST_F(ReaderTest, AnotherSchemaIsNotGuessedAt) {
+  for (const auto format : {Format::automatic, Format::json, Format::protobuf}) {
+    EXPECT_EQ(read(format, json(), "fffa.v4.Flow+json"), std::nullopt);
+    EXPECT_EQ(reason, Malformed::schema);
+  }
 }
 
 TEST_F(ReaderTest, WhatIsNone) {
@@ -58,18 +78,7 @@ TEST_F(ReaderTest, WhatIsNone) {
   record.host = context.host();
   record.cumulative = true;
   EXPECT_EQ(refusal(json()), Malformed::cumulative);
-}
-
-TEST_F(ReaderTest, AutoNeedsTheHeader) {
-  Reader reader(Format::automatic, texts);
-  auto text = json();
-  EXPECT_EQ(read(reader, text), nullptr);
-  EXPECT_EQ(reader.why().reason, Malformed::schema);
-}
-
-TEST_F(ReaderTest, NoPayloadIsNoRecord) {
-  Reader reader(Format::protobuf, texts);
-  EXPECT_EQ(reader.read(rd_kafka_message_t{}), nullptr);
+  EXPECT_EQ(read(Format::protobuf, "", std::nullopt), std::nullopt);
 }
 
 }  // namespace
