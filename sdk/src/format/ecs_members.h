@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string_view>
 
 #include "field_table.h"
@@ -28,7 +29,7 @@ struct Member {
 struct Named {
   std::string_view field, object, name;
   Kind kind;
-  Value (*get)(const FlowRecord&) = nullptr;
+  std::optional<Value (*)(const FlowRecord&)> get = {};
 };
 
 constexpr bool has_ports(const FlowRecord& r) {
@@ -149,7 +150,7 @@ constexpr Kind kind_of(FieldType type) {
 constexpr Member member_of(const Field& field) {
   const auto* const named = std::ranges::find(kNamed, field.name, &Named::field);
   if (named == kNamed.end()) return {"fffa", field.name, kind_of(field.type), field.get, &field};
-  return {named->object, named->name, named->kind, named->get == nullptr ? field.get : named->get, &field};
+  return {named->object, named->name, named->kind, named->get.value_or(field.get), &field};
 }
 
 // An object before what begins with it and a dot, and all of it together.
