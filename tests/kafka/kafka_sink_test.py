@@ -391,6 +391,8 @@ class Secure(WithKafka):
         fffa = self.fffa(self.sink("closed", self.secret(self.kafka.password)), brokers=self.kafka.secure_address)
         fffa.feed(50)
         fffa.wait_said("Kafka refuses records for topic `closed`: Broker: Topic authorization failed")
+        self.assertIn("pipeline.yaml:8:3", fffa.said())
+        self.assertIn("Topic authorization failed", fffa.troubles())
         self.kafka.allow("closed")
         self.assertEqual(fffa.end(), 0, fffa.said())
         self.assert_all_arrived(fffa, "closed")
