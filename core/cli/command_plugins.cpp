@@ -8,6 +8,7 @@
 #include "cli/table.h"
 #include "config/yaml.h"
 #include "fffa/config.h"
+#include "graph/settings.h"
 
 namespace fffa::core {
 namespace {
@@ -59,14 +60,30 @@ void add_rows(const Schema& schema, const std::string& prefix, std::vector<std::
   }
 }
 
+void describe(const StageType& type, const LoadedPlugin& plugin) {
+  const char* version = plugin.descriptor->version;
+  std::printf("%s: %s\n%s%s%s, from %s\n", type.name, type.summary, kind_name(type.kind),
+              version != nullptr && *version != 0 ? " " : "", version != nullptr ? version : "", plugin.file.c_str());
+  std::vector<std::vector<std::string>> rows;
+  add_rows(type.schema(), "", rows);
+  const auto print = [&rows](const char* before) {
+    if (rows.empty()) return;
+    std::printf("\n%s%s", before, format_table({"OPTION", "TYPE", "DEFAULT", "WHAT IT IS"}, rows).c_str());
+    rows.clear();
+  };
+  print("");
+  if (type.kind != StageKind::source) add_rows(schema_of<QueueOptions>(), "", rows);
+  if (type.kind >= StageKind::sink) add_rows(schema_of<SinkOptions>(), "", rows);
+  print("What every such stage has:\n");
+}
+
 }  // namespace
 
 ExitCode command_plugins_list(const CommonOptions& common) {
   Session session(common, {});
   std::vector<std::vector<std::string>> rows;
   for (const StageType* type : all_types(session.plugins())) {
-    rows.push_back(
-        {kind_name(type->kind), type->name, type->summary, session.plugins().owner(type->name)->file.string()});
+    rows.push_back({kind_name(type->kind), type->name, type->summary, session.plugins().owner(*type).file.string()});
   }
   std::fputs(format_table({"KIND", "TYPE", "SUMMARY", "LIBRARY"}, rows).c_str(), stdout);
   session.warn_of_broken_plugins();
@@ -76,8 +93,9 @@ ExitCode command_plugins_list(const CommonOptions& common) {
 ExitCode command_plugins_describe(const CommonOptions& common, const std::string& name) {
   Session session(common, {});
   Plugins& plugins = session.plugins();
-  const StageType* type = plugins.find(name);
-  if (type == nullptr) {
+  std::vector<const StageType*> found = all_types(plugins);
+  std::erase_if(found, [&](const StageType* type) { return name != type->name; });
+  if (found.empty()) {
     const std::string why = plugins.why_missing(name);
     const std::string near = nearest(name, plugins.names());
     const std::string hint = !why.empty()   ? ": " + why
@@ -86,13 +104,10 @@ ExitCode command_plugins_describe(const CommonOptions& common, const std::string
     std::fprintf(stderr, "fffa plugins describe: there is no `%s`%s\n", name.c_str(), hint.c_str());
     return ExitCode::usage;
   }
-  const LoadedPlugin& plugin = *plugins.owner(name);
-  const char* version = plugin.descriptor->version;
-  std::printf("%s: %s\n%s%s%s, from %s\n", type->name, type->summary, kind_name(type->kind),
-              version != nullptr && *version != 0 ? " " : "", version != nullptr ? version : "", plugin.file.c_str());
-  std::vector<std::vector<std::string>> rows;
-  add_rows(type->schema(), "", rows);
-  if (!rows.empty()) std::printf("\n%s", format_table({"OPTION", "TYPE", "DEFAULT", "WHAT IT IS"}, rows).c_str());
+  for (const StageType* type : found) {
+    if (type != found.front()) std::printf("\n");
+    describe(*type, plugins.owner(*type));
+  }
   return ExitCode::ok;
 }
 

@@ -8,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "config/sections.h"
 #include "config/trust.h"
 
 namespace fffa::core {
@@ -101,10 +102,9 @@ void Session::warn_of_broken_plugins() const {
 
 std::vector<const StageType*> all_types(Plugins& plugins) {
   plugins.load_all();
-  std::vector<const StageType*> types;
-  for (const auto& name : plugins.names()) types.push_back(plugins.find(name));
+  auto types = plugins.types();
   const auto key = [](const StageType* type) {
-    return std::make_tuple(std::min(type->kind, StageKind::sink), std::string_view(type->name));
+    return std::make_tuple(section_of(type->kind), std::string_view(type->name));
   };
   std::sort(types.begin(), types.end(), [&](const auto* a, const auto* b) { return key(a) < key(b); });
   return types;

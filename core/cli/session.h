@@ -33,7 +33,7 @@ class Session final : private StageTypes {
   ConfigSources sources_;
   Plugins plugins_;
 
-  const StageType* find(std::string_view type) override { return plugins_.find(type); }
+  const StageType* find(std::string_view type, std::size_t section) override { return plugins_.find(type, section); }
   std::vector<std::string> names() override { return plugins_.names(); }
   std::string why_missing(std::string_view type) override { return plugins_.why_missing(type); }
 };

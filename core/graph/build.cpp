@@ -37,6 +37,7 @@ std::vector<StageSpec> connect(std::vector<Draft>& drafts, const std::vector<std
     stage.stage_type = draft.stage_type;
     stage.options = std::move(draft.options);
     stage.on_reject = draft.on_reject;
+    stage.buffer = std::move(draft.buffer);
     stage.at = std::move(draft.at);
     for (auto& input : draft.inputs)
       stage.inputs.push_back(

@@ -18,8 +18,9 @@ const StageSpec& stage(const Pipeline& pipeline, std::string_view id) {
 TEST(Build, APipelineInTopologicalOrder) {
   const auto [pipeline, problems] = build(
       "sinks:\n"
-      "  late: {type: async, inputs: [flows, {from: enriched, on_full: drop, queue: 7}], queue: 9, on_reject: drop}\n"
-      "  file: {type: out, inputs: [flows], file: /x}\n"
+      "  late: {type: async, inputs: [flows, {from: enriched, on_full: drop, queue: 7}], queue: 9, on_reject: drop,\n"
+      "         buffer: {type: disk, max_size: 2GiB, when_full: drop_oldest, directory: /spool}}\n"
+      "  file: {type: out, inputs: [flows], file: /x, buffer: {type: memory}}\n"
       "aggregators:\n"
       "  flows: {type: windows, inputs: [enriched], interval: 60s}\n"
       "enrichers:\n"
@@ -47,7 +48,14 @@ TEST(Build, APipelineInTopologicalOrder) {
   EXPECT_EQ(stage(*pipeline, "file").inputs[0].capacity, 65536U);
   EXPECT_EQ(stage(*pipeline, "a").options.entries.size(), 1U);
   EXPECT_TRUE(late.options.entries.empty());
-  EXPECT_EQ(to_string(stage(*pipeline, "flows").at), "f.yaml:5:3");
+  EXPECT_EQ(to_string(stage(*pipeline, "flows").at), "f.yaml:6:3");
+  EXPECT_EQ(late.buffer.type, BufferSpec::Type::disk);
+  EXPECT_EQ(late.buffer.max_size, std::uint64_t{2} << 30);
+  EXPECT_EQ(late.buffer.when_full, WhenFull::drop_oldest);
+  EXPECT_EQ(late.buffer.directory, "/spool");
+  EXPECT_EQ(to_string(late.buffer.at), "f.yaml:3:18");
+  EXPECT_EQ(stage(*pipeline, "file").buffer.type, BufferSpec::Type::memory);
+  EXPECT_EQ(stage(*pipeline, "file").buffer.when_full, WhenFull::block);
   EXPECT_EQ(pipeline->settings.shutdown_timeout, std::chrono::seconds(5));
   EXPECT_EQ(pipeline->settings.threads, 3U);
   EXPECT_EQ(pipeline->settings.metrics_listen, "[::1]:1");
@@ -159,6 +167,21 @@ INSTANTIATE_TEST_SUITE_P(
               kSource + "enrichers: {e: {type: enrich, inputs: [a], on_reject: drop}}\nsinks: {s: {type: async, "
                         "inputs: [e]}}\n",
               "f.yaml:2:44", "enrichers.e.on_reject", "only a sink"},
+        Wrong{"buffer_elsewhere",
+              kSource + "enrichers: {e: {type: enrich, inputs: [a], buffer: {type: disk}}}\nsinks: {s: {type: async, "
+                        "inputs: [e]}}\n",
+              "f.yaml:2:44", "enrichers.e.buffer", "only a sink has a buffer", "`queue`"},
+        Wrong{"buffer_type", kSource + "sinks: {s: {type: async, inputs: [a], buffer: {type: disc}}}\n", "f.yaml:2:54",
+              "sinks.s.buffer.type", "one of disk, memory", "`disk`"},
+        Wrong{"buffer_size", kSource + "sinks: {s: {type: async, inputs: [a], buffer: {type: disk, max_size: 1kB}}}\n",
+              "f.yaml:2:70", "sinks.s.buffer.max_size", "from 64KiB"},
+        Wrong{"buffer_in_memory",
+              kSource + "sinks: {s: {type: async, inputs: [a], buffer: {type: memory, directory: /x}}}\n",
+              "f.yaml:2:62", "sinks.s.buffer.directory", "unknown"},
+        Wrong{"buffer_shared",
+              kSource + "sinks: {s: {type: async, inputs: [a], buffer: {type: disk, directory: /x}},\n"
+                        "  t: {type: async, inputs: [a], buffer: {type: disk, directory: /x/}}}\n",
+              "f.yaml:3:3", "sinks.t", "shares the directory `/x/` with `s`"},
         Wrong{"when_of_the_stage", kSource + "sinks: {s: {type: async, inputs: [a], when: bytes > 1}}\n", "f.yaml:2:45",
               "sinks.s.when", "belongs to an input", "inputs: [{from: ID, when: ...}]"},
         Wrong{"when_plain", kSource + "sinks: {s: {type: async, inputs: [{from: a, when: bytes > 1 or pakets > 0}]}}\n",

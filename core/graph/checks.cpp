@@ -198,7 +198,9 @@ void check_resources(const std::vector<Draft>& drafts, Diagnostics& diagnostics)
   std::map<std::string, const Draft*> owners;
   for (const auto& draft : drafts) {
     if (draft.stage_type == nullptr || !draft.options_good) continue;
-    for (const auto& resource : draft.stage_type->resources(draft.options)) {
+    auto resources = draft.stage_type->resources(draft.options);
+    if (!draft.buffer.directory.empty()) resources.push_back({"directory", draft.buffer.directory.string()});
+    for (const auto& resource : resources) {
       const auto [owner, added] = owners.emplace(resource_key(resource), &draft);
       if (added || owner->second == &draft) continue;
       diagnostics.add({draft.at, draft.path,

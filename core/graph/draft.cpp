@@ -19,16 +19,19 @@ constexpr std::array<std::string_view, 4> kKindNames = {"source", "enricher", "a
 constexpr std::size_t kSourceSection = 0;
 constexpr std::size_t kSinkSection = 3;
 
-std::size_t section_of(StageKind kind) {
-  return std::min(static_cast<std::size_t>(kind), kSinkSection);
-}
-
 // Ids name metrics and folders.
 bool is_id(std::string_view id) {
   const auto good = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
   };
   return !id.empty() && id.size() <= 64 && id[0] != '-' && id[0] != '_' && std::all_of(id.begin(), id.end(), good);
+}
+
+BufferSpec spec_of(const DiskBufferOptions& options) {
+  return {BufferSpec::Type::disk, options.max_size.bytes, options.when_full, options.directory.value_or(""), {}};
+}
+BufferSpec spec_of(const MemoryBufferOptions& options) {
+  return {BufferSpec::Type::memory, options.max_size.bytes, options.when_full, {}, {}};
 }
 
 // Reads one stage.
@@ -96,7 +99,7 @@ void StageReader::read_type() {
                  hint.empty() ? "it names the plugin: `fffa plugins` lists them" : "a new stage needs it; " + hint);
   }
   if (type->kind != Kind::scalar) return error(type->at, "type", "expected a name, got " + shown(*type), "");
-  const StageType* found = types_.find(type->value);
+  const StageType* found = types_.find(type->value, draft_.section);
   if (found == nullptr) {
     const std::string why = types_.why_missing(type->value);
     if (!why.empty()) return error(type->at, "type", shown(*type) + " is not available", why);
@@ -115,13 +118,19 @@ void StageReader::read_type() {
 
 // What the host reads beside `type` and `inputs`.
 void StageReader::read_envelope() {
-  RejectOptions reject;
-  const ConfigNode part = part_for<RejectOptions>(node_);
+  SinkOptions sink;
+  const ConfigNode part = part_for<SinkOptions>(node_);
   if (draft_.section == kSinkSection) {
-    read_config(part, draft_.path, reject, diagnostics_);
-    draft_.on_reject = reject.on_reject;
-  } else if (!part.entries.empty()) {
-    error(part.entries.front().key_at, "on_reject", "only a sink can refuse a batch", "");
+    read_config(part, draft_.path, sink, diagnostics_);
+    draft_.on_reject = sink.on_reject;
+    if (sink.buffer) draft_.buffer = std::visit([](const auto& options) { return spec_of(options); }, *sink.buffer);
+    if (sink.buffer) draft_.buffer.at = node_.find("buffer")->at;
+  }
+  for (const auto& entry : part.entries) {
+    if (draft_.section == kSinkSection) break;
+    error(entry.key_at, entry.key,
+          entry.key == "buffer" ? "only a sink has a buffer" : "only a sink can refuse a batch",
+          entry.key == "buffer" ? "other stages have a `queue`" : "");
   }
   if (const ConfigNode* when = node_.find("when")) {
     error(when->at, "when", "`when` belongs to an input", "write inputs: [{from: ID, when: ...}]");
@@ -198,7 +207,7 @@ void StageReader::read_when(const ConfigNode& node, const std::string& path, Dra
 void StageReader::check_options() {
   draft_.options.kind = Kind::map;
   draft_.options.at = draft_.at;
-  constexpr std::array<std::string_view, 5> kHosts = {"type", "inputs", "queue", "on_reject", "when"};
+  constexpr std::array<std::string_view, 6> kHosts = {"type", "inputs", "queue", "on_reject", "buffer", "when"};
   for (const auto& entry : node_.entries) {
     if (std::find(kHosts.begin(), kHosts.end(), entry.key) == kHosts.end()) draft_.options.entries.push_back(entry);
   }

@@ -36,6 +36,7 @@ struct Draft {
   std::vector<DraftInput> inputs;
   bool inputs_good = true;  // false: some input could not be read
   OnReject on_reject = OnReject::hold;
+  BufferSpec buffer;
   Location at;  // of the id
 };
 

@@ -143,7 +143,7 @@ Json stage_schema(const StageType& type) {
     stage["required"].push_back("inputs");
     add_options(stage, schema_of<QueueOptions>());
   }
-  if (sink) add_options(stage, schema_of<RejectOptions>());
+  if (sink) add_options(stage, schema_of<SinkOptions>());
   add_options(stage, type.schema());
   stage["additionalProperties"] = false;
   return stage;
@@ -157,7 +157,7 @@ std::string json_schema(const std::vector<const StageType*>& types) {
   std::array<Json, 4> choices;
   choices.fill(Json::array());
   for (const StageType* type : types) {
-    const auto section = std::min<std::size_t>(static_cast<std::size_t>(type->kind), kSections.size() - 1);
+    const auto section = section_of(type->kind);
     const std::string name = std::string(kSections[section]) + "." + type->name;
     definitions[name] = stage_schema(*type);
     choices[section].push_back({{"$ref", "#/$defs/" + name}});

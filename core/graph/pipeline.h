@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -29,14 +30,34 @@ struct Edge {
   bool when_secret = false;  // it was substituted: not to be printed
 };
 
+enum class WhenFull : std::uint8_t { block, drop_oldest };
+
+// `buffer` of a sink.
+struct BufferSpec {
+  enum class Type : std::uint8_t { none, memory, disk };
+  Type type = Type::none;
+  std::uint64_t max_size = 0;  // octets
+  WhenFull when_full = WhenFull::block;
+  std::filesystem::path directory{};  // of a disk buffer; empty: in the stage's state directory
+  Location at{};
+};
+// What waits in the one waits in the other.
+inline bool same_place(const BufferSpec& a, const BufferSpec& b) {
+  return a.type == b.type && a.directory == b.directory;
+}
+inline bool same_buffer(const BufferSpec& a, const BufferSpec& b) {
+  return same_place(a, b) && a.max_size == b.max_size && a.when_full == b.when_full;
+}
+
 struct StageSpec {
   std::string id;  // unique over all kinds
   StageKind kind{};
   std::string type;
   const StageType* stage_type = nullptr;  // never null in a checked pipeline
-  ConfigNode options;                     // the stage's own options, without type, inputs, on_reject, queue
+  ConfigNode options;                     // the stage's own options, without type, inputs, on_reject, queue, buffer
   std::vector<Edge> inputs;               // empty for sources
   OnReject on_reject = OnReject::hold;    // sinks
+  BufferSpec buffer{};                    // sinks
   bool stamps = false;  // source or aggregator with a way to a sink that passes no other aggregator: the runtime
                         // numbers its records
   Location at;          // of the id

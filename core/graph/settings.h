@@ -5,8 +5,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <variant>
 
 #include "fffa/config.h"
 #include "graph/pipeline.h"
@@ -56,10 +59,36 @@ struct QueueOptions {
   std::uint32_t queue = 65536;
 };
 FFFA_CONFIG(QueueOptions, (queue, "most records that wait at each input", fffa::range(1, kMostQueued)))
-struct RejectOptions {
-  OnReject on_reject = OnReject::hold;
+
+FFFA_ENUM(WhenFull, (block, "block", "wait for room: the source reads later, nothing is lost"),
+          (drop_oldest, "drop_oldest", "give up what waited longest, and count it as lost"))
+inline constexpr auto kBufferSizes = fffa::range(ByteSize{64 << 10}, ByteSize{1ull << 44});
+struct DiskBufferOptions {
+  static constexpr std::string_view kType = "disk";
+  ByteSize max_size{1ull << 30};
+  WhenFull when_full = WhenFull::block;
+  std::optional<std::filesystem::path> directory;
 };
-FFFA_CONFIG(RejectOptions, (on_reject, "what becomes of a batch that this sink refuses for good"))
+FFFA_CONFIG(DiskBufferOptions, (max_size, "of its files together", kBufferSizes),
+            (when_full, "what happens when there is no room for more"),
+            (directory, "where they stand (default: `buffer` in the sink's state directory)"))
+struct MemoryBufferOptions {
+  static constexpr std::string_view kType = "memory";
+  ByteSize max_size{256ull << 20};
+  WhenFull when_full = WhenFull::block;
+};
+FFFA_CONFIG(MemoryBufferOptions, (max_size, "of the records that wait", kBufferSizes),
+            (when_full, "what happens when there is no room for more"))
+
+// Beside those, in a sink.
+struct SinkOptions {
+  OnReject on_reject = OnReject::hold;
+  std::optional<std::variant<DiskBufferOptions, MemoryBufferOptions>> buffer;
+};
+FFFA_CONFIG(SinkOptions, (on_reject, "what becomes of a batch that this sink refuses for good"),
+            (buffer,
+             "what waits for this sink, beyond its queue: on disk it outlives fffa, and is acknowledged once it "
+             "is there"))
 
 // The settings in `root`; the rest of it is left alone.
 Settings read_settings(const ConfigNode& root, Diagnostics& diagnostics);

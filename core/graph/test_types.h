@@ -16,7 +16,7 @@ namespace fffa::core {
 
 class TestTypes final : public StageTypes {
  public:
-  const StageType* find(std::string_view type) override;
+  const StageType* find(std::string_view type, std::size_t section) override;
   std::vector<std::string> names() override;
   std::string why_missing(std::string_view type) override { return type == "broken" ? "/x/broken.so: truncated" : ""; }
 };

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstddef>
+
+#include "config/sections.h"
 
 namespace fffa::core {
 namespace {
@@ -81,9 +84,12 @@ constexpr std::array kTypes = {stage_type<Src, SourceConfig>("src", "records"),
 
 }  // namespace
 
-const StageType* TestTypes::find(std::string_view type) {
-  const auto found = std::find_if(kTypes.begin(), kTypes.end(), [&](const auto& one) { return one.name == type; });
-  return found != kTypes.end() ? &*found : nullptr;
+const StageType* TestTypes::find(std::string_view type, std::size_t section) {
+  const StageType* found = nullptr;
+  for (const auto& one : kTypes) {
+    if (one.name == type && (found == nullptr || section_of(one.kind) == section)) found = &one;
+  }
+  return found;
 }
 
 std::vector<std::string> TestTypes::names() {

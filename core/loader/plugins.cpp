@@ -7,6 +7,7 @@
 #include <system_error>
 #include <utility>
 
+#include "config/sections.h"
 #include "config/trust.h"
 #include "loader/build_tag.h"
 #include "loader/library.h"
@@ -75,11 +76,12 @@ std::string check_descriptor(const PluginDescriptor& descriptor) {
   if (descriptor.stages == nullptr || descriptor.stage_count == 0) return "it declares no stage types";
   if (descriptor.stage_count > kMostStages)
     return "it declares more than " + std::to_string(kMostStages) + " stage types";
-  std::set<std::string> names;
+  std::set<std::pair<std::size_t, std::string>> names;
   for (std::size_t i = 0; i < descriptor.stage_count; ++i) {
     const StageType& stage = descriptor.stages[i];
     if (auto problem = check_stage(stage); !problem.empty()) return problem;
-    if (!names.insert(stage.name).second) return "it declares the stage type `" + std::string(stage.name) + "` twice";
+    if (!names.emplace(section_of(stage.kind), stage.name).second)
+      return "it declares the stage type `" + std::string(stage.name) + "` twice";
   }
   return {};
 }
@@ -93,23 +95,28 @@ Plugins::Plugins(std::vector<fs::path> directories, Trust trusted)
   }
 }
 
-const StageType* Plugins::find(std::string_view type) {
+const Plugins::Known* Plugins::known(std::string_view type, std::size_t section) const {
+  const auto [begin, end] = types_.equal_range(type);
+  const auto found =
+      std::find_if(begin, end, [&](const auto& entry) { return section_of(entry.second.type->kind) == section; });
+  return found != end ? &found->second : nullptr;
+}
+
+const StageType* Plugins::find(std::string_view type, std::size_t section) {
   if (!is_type_name(type)) return nullptr;
-  const auto known = [&]() -> const StageType* {
-    const auto found = types_.find(type);
-    return found != types_.end() ? found->second.type : nullptr;
-  };
-  if (const StageType* found = known()) return found;
+  if (const Known* found = known(type, section)) return found->type;
   for (const auto& directory : directories_) {
     const fs::path file = directory / (std::string(type) + ".so");
     std::error_code error;
     if (!fs::exists(file, error)) continue;
     load(file);
-    if (const StageType* found = known()) return found;
+    if (const Known* found = known(type, section)) return found->type;
     break;
   }
   load_all();
-  return known();
+  if (const Known* found = known(type, section)) return found->type;
+  const auto other = types_.find(type);
+  return other != types_.end() ? other->second.type : nullptr;
 }
 
 void Plugins::load_all() {
@@ -142,9 +149,10 @@ void Plugins::load(const fs::path& file) {
 
 Result<void> Plugins::register_library(const fs::path& file, const PluginDescriptor& descriptor) {
   for (std::size_t i = 0; i < descriptor.stage_count; ++i) {
-    if (const LoadedPlugin* other = owner(descriptor.stages[i].name)) {
-      return fail("its stage type `" + std::string(descriptor.stages[i].name) + "` is already there, from " +
-                  other->file.string());
+    const StageType& stage = descriptor.stages[i];
+    if (const Known* other = known(stage.name, section_of(stage.kind))) {
+      return fail("its stage type `" + std::string(stage.name) + "` is already there, from " +
+                  loaded_[other->plugin].file.string());
     }
   }
   for (std::size_t i = 0; i < descriptor.stage_count; ++i) {
@@ -154,15 +162,22 @@ Result<void> Plugins::register_library(const fs::path& file, const PluginDescrip
   return {};
 }
 
+std::vector<const StageType*> Plugins::types() const {
+  std::vector<const StageType*> types;
+  for (const auto& [name, known] : types_) types.push_back(known.type);
+  return types;
+}
+
 std::vector<std::string> Plugins::names() const {
   std::vector<std::string> names;
-  for (const auto& [name, known] : types_) names.push_back(name);
+  for (const auto& [name, known] : types_) {
+    if (names.empty() || names.back() != name) names.push_back(name);
+  }
   return names;
 }
 
-const LoadedPlugin* Plugins::owner(std::string_view type) const {
-  const auto found = types_.find(type);
-  return found != types_.end() ? &loaded_[found->second.plugin] : nullptr;
+const LoadedPlugin& Plugins::owner(const StageType& type) const {
+  return loaded_[known(type.name, section_of(type.kind))->plugin];
 }
 
 std::string Plugins::why_missing(std::string_view type) const {

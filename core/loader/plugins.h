@@ -39,17 +39,18 @@ class Plugins {
   using Trust = std::function<Result<void>(const std::filesystem::path&)>;
   Plugins(std::vector<std::filesystem::path> directories, Trust trusted);
 
-  // The stage type of that name, or nullptr. Looks into NAME.so first, and loads all the others only if it is not
-  // there.
-  const StageType* find(std::string_view type);
+  // The stage type of that name in that section (of kSections), else one of another section, or nullptr. Looks into
+  // NAME.so first, and loads all the others only if it is not there.
+  const StageType* find(std::string_view type, std::size_t section);
   void load_all();
 
   const std::vector<LoadedPlugin>& loaded() const noexcept { return loaded_; }
   const std::vector<PluginProblem>& problems() const noexcept { return problems_; }
-  // Names of all loaded types.
+  // All loaded types, by name, and their names.
+  std::vector<const StageType*> types() const;
   std::vector<std::string> names() const;
   // The library of a loaded type.
-  const LoadedPlugin* owner(std::string_view type) const;
+  const LoadedPlugin& owner(const StageType& type) const;
   // What became of NAME.so, if it could not be loaded; else empty.
   std::string why_missing(std::string_view type) const;
 
@@ -62,10 +63,11 @@ class Plugins {
   Trust trusted_;
   std::vector<LoadedPlugin> loaded_;
   std::vector<PluginProblem> problems_;
-  std::map<std::string, Known, std::less<>> types_;
+  std::multimap<std::string, Known, std::less<>> types_;
   std::set<std::string> tried_;  // file names: a later folder's library of that name is hidden
   bool all_loaded_ = false;
 
+  const Known* known(std::string_view type, std::size_t section) const;
   void load(const std::filesystem::path& file);
   Result<void> register_library(const std::filesystem::path& file, const PluginDescriptor& descriptor);
 };

@@ -15,6 +15,7 @@
 #include <iterator>
 #include <random>
 
+#include "config/sections.h"
 #include "loader/build_tag.h"
 
 namespace fffa::core {
@@ -23,6 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 const fs::path kFixtures = FFFA_LOADER_FIXTURES;
+constexpr std::size_t kSinks = section_of(StageKind::sink), kSources = section_of(StageKind::source);
 
 Result<void> trust(const fs::path&) {
   return {};
@@ -73,25 +75,25 @@ TEST_F(LoaderTest, FindsATypeInTheLibraryOfItsName) {
   copy("good");
   copy("no_tag", "another");
   Plugins plugins({folder}, trust);
-  const StageType* good = plugins.find("good");
+  const StageType* good = plugins.find("good", kSinks);
   ASSERT_NE(good, nullptr);
   EXPECT_STREQ(good->name, "good");
   EXPECT_EQ(good->kind, StageKind::sink);
   EXPECT_TRUE(plugins.problems().empty()) << "another.so was not needed";
-  EXPECT_EQ(plugins.owner("good")->file, folder / "good.so");
+  EXPECT_EQ(plugins.owner(*good).file, folder / "good.so");
 }
 
 TEST_F(LoaderTest, FindsATypeInALibraryOfAnotherName) {
   copy("good", "renamed");
   Plugins plugins({folder}, trust);
-  EXPECT_NE(plugins.find("good"), nullptr);
+  EXPECT_NE(plugins.find("good", kSinks), nullptr);
 }
 
 TEST_F(LoaderTest, TypeNamesLeadNowhereElse) {
   copy("good");
   Plugins plugins({folder / "sub", folder}, trust);
   for (const char* name : {"../good", "/good", "", "good.so", "Good", "go od"})
-    EXPECT_EQ(plugins.find(name), nullptr) << name;
+    EXPECT_EQ(plugins.find(name, kSinks), nullptr) << name;
 }
 
 TEST_F(LoaderTest, EarlierFoldersHideLaterOnes) {
@@ -116,9 +118,34 @@ TEST_F(LoaderTest, OneTypeOfTwoLibraries) {
   EXPECT_NE(plugins.problems()[0].message.find((folder / "good.so").string()), std::string::npos);
 }
 
+TEST_F(LoaderTest, OneNameForASourceAndASink) {
+  copy("good");
+  copy("same_name_source");
+  Plugins plugins({folder}, trust);
+  const StageType* const sink = plugins.find("good", kSinks);
+  ASSERT_NE(sink, nullptr);
+  EXPECT_EQ(plugins.loaded().size(), 1U);
+  const StageType* const source = plugins.find("good", kSources);
+  ASSERT_NE(source, nullptr);
+  EXPECT_EQ(source->kind, StageKind::source);
+  EXPECT_EQ(plugins.find("good", kSinks), sink);
+  EXPECT_EQ(plugins.owner(*source).file, folder / "same_name_source.so");
+  EXPECT_EQ(plugins.owner(*sink).file, folder / "good.so");
+  EXPECT_EQ(plugins.names(), std::vector<std::string>{"good"});
+  EXPECT_EQ(plugins.types().size(), 2U);
+  EXPECT_TRUE(plugins.problems().empty());
+}
+
+TEST_F(LoaderTest, ATypeOfAnotherSectionIsBetterThanNone) {
+  copy("good");
+  Plugins plugins({folder}, trust);
+  ASSERT_NE(plugins.find("good", kSources), nullptr);
+  EXPECT_EQ(plugins.find("good", kSources)->kind, StageKind::sink);
+}
+
 TEST_F(LoaderTest, AFolderThatIsNotThere) {
   Plugins plugins({folder / "none"}, trust);
-  EXPECT_EQ(plugins.find("good"), nullptr);
+  EXPECT_EQ(plugins.find("good", kSinks), nullptr);
   ASSERT_EQ(plugins.problems().size(), 1U);
   EXPECT_EQ(plugins.problems()[0].file, folder / "none");
 }
@@ -126,7 +153,7 @@ TEST_F(LoaderTest, AFolderThatIsNotThere) {
 TEST_F(LoaderTest, UntrustedLibrariesAreNotLoaded) {
   copy("no_descriptor", "good");
   Plugins plugins({folder}, [](const fs::path&) -> Result<void> { return fail("no trust"); });
-  EXPECT_EQ(plugins.find("good"), nullptr);
+  EXPECT_EQ(plugins.find("good", kSinks), nullptr);
   EXPECT_NE(plugins.why_missing("good").find("no trust"), std::string::npos);
   EXPECT_EQ(std::getenv("FFFA_BROKEN_FIXTURE_LOADED"), nullptr);
 }
@@ -150,8 +177,8 @@ TEST_P(BrokenLibrary, IsRefusedAlone) {
   copy("good");
   Plugins plugins({folder}, trust);
   plugins.load_all();
-  EXPECT_NE(plugins.find("good"), nullptr);
-  EXPECT_EQ(plugins.find("broken"), nullptr);
+  EXPECT_NE(plugins.find("good", kSinks), nullptr);
+  EXPECT_EQ(plugins.find("broken", kSinks), nullptr);
   EXPECT_NE(plugins.why_missing("broken").find(broken.message), std::string::npos);
 }
 

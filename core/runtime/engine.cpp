@@ -56,6 +56,13 @@ int Engine::failed(const std::string& message, const Error& error) {
   return exit_code(error);
 }
 
+int Engine::failed(const StageSpec& spec, const Error& error) {
+  auto message = describe(spec) + ": " + error.message;
+  if (const auto place = to_string(spec.at); !place.empty()) message += " (" + place + ")";
+  say(LogLevel::error, message);
+  return exit_code(error);
+}
+
 int Engine::run() {
   try {
     if (options_.handle_signals) {
@@ -108,7 +115,7 @@ int Engine::build() {
   }
   // Sinks first: what fails most often fails before anything is attached.
   for (auto at = graph_.nodes.rbegin(); at != graph_.nodes.rend(); ++at) {
-    if (const auto result = (*at)->build(); !result) return failed(describe((*at)->spec()), result.error());
+    if (const auto result = (*at)->build(); !result) return failed((*at)->spec(), result.error());
   }
   return 0;
 }
@@ -131,7 +138,7 @@ int Engine::start_sources() {
     watchdog_.look(graph_);
     std::erase_if(waiting, [&](SourceNode* source) {
       const auto result = source->started();
-      if (result && !result->ok()) code = failed(describe(source->spec()), result->error());
+      if (result && !result->ok()) code = failed(source->spec(), result->error());
       return result.has_value();
     });
     if (!waiting.empty() && code == 0) services_->main.sleep(100ms);
@@ -259,7 +266,7 @@ void Engine::rebuild_broken() {
 }
 
 void Engine::abandon() {
-  say(LogLevel::error, "the shutdown timeout is over: what is not delivered is given up");
+  say(LogLevel::error, "the shutdown timeout is over: what is not delivered, nor in a buffer on disk, is given up");
   services_->abandoned = true;
 }
 

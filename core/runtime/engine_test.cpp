@@ -297,6 +297,56 @@ TEST(Engine, AnAggregatorsInputsAreAcknowledgedWithItsOutput) {
   EXPECT_TRUE(rig.engine->balances().at("out").unaccounted().empty()) << to_string(rig.engine->balances().at("out"));
 }
 
+// What a source has from another fffa (behind Kafka, say), and what an aggregator makes of it.
+TEST(Engine, RecordsOfAnotherRunKeepTheirNameUntilTheyAreMerged) {
+  struct Passer final : Aggregator {
+    Result<void> add(const Batch& batch, const Ticket& ticket, Emitter& emitter) override {
+      emitter.emit(batch, {ticket});
+      return {};
+    }
+  };
+  constexpr auto kTheirHost = static_cast<Text>(1001), kTheirRun = static_cast<Text>(1002);
+  Rig rig;
+  rig.source("in", [&](Output& out) {
+    Batch batch = batch_of(4, 1);
+    for (auto& record : batch) {
+      record.host = kTheirHost;
+      record.run_id = kTheirRun;
+      record.sequence = 77;
+      record.emitted = 5;
+    }
+    out.emit(std::move(batch));
+    return Result<void>{};
+  });
+  rig.add("merge", StageKind::aggregator, [](StageContext&, const ConfigNode&) { return std::make_unique<Passer>(); },
+          {"in"})
+      .stamps = true;
+  std::vector<FlowRecord> straight, merged;
+  const auto into = [](std::vector<FlowRecord>& all) {
+    return [&all](const Batch& batch) {
+      all.insert(all.end(), batch.begin(), batch.end());
+      return Result<void>{};
+    };
+  };
+  rig.sink("straight", into(straight), {"in"});
+  rig.sink("merged", into(merged), {"merge"});
+  EXPECT_EQ(rig.run(), kExitOk) << rig.log->all();
+  ASSERT_EQ(straight.size(), 4U);
+  ASSERT_EQ(merged.size(), 4U);
+  for (const auto& record : straight) {
+    EXPECT_EQ(record.host, kTheirHost);
+    EXPECT_EQ(record.run_id, kTheirRun);
+    EXPECT_EQ(record.sequence, 77U);
+    EXPECT_EQ(record.emitted, 5);
+  }
+  for (const auto& record : merged) {
+    EXPECT_EQ(record.host, kTheirHost);
+    EXPECT_NE(record.run_id, kTheirRun);
+    EXPECT_NE(record.sequence, 77U);
+    EXPECT_GT(record.emitted, 5);
+  }
+}
+
 // On the end of input puts out 1000 batches, as far as there is room.
 struct Burst : FakeAggregator {
   int left = 1000;

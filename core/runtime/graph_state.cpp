@@ -95,14 +95,16 @@ std::string text(const char* name, const Tally& t) {
 }  // namespace
 
 std::string to_string(const Balance& b) {
-  std::string line = text("seen", b.seen) + " = " + text("delivered", b.delivered) + " + " +
-                     text("filtered", b.filtered) + " + " + text("lost", b.lost) + " + " + text("held", b.held);
+  std::string line = text("seen", b.seen) + (b.restored.empty() ? "" : " + " + text("restored", b.restored)) + " = " +
+                     text("delivered", b.delivered) + " + " + text("filtered", b.filtered) + " + " +
+                     text("lost", b.lost) + " + " + text("held", b.held);
+  if (!b.kept.empty()) line += "; " + text("waits in the buffer for the next start:", b.kept);
   if (!b.unaccounted().empty()) line += "; " + text("unaccounted for:", b.unaccounted());
   return line;
 }
 
 Ledger::Entry Ledger::entry_of(const Node& node) {
-  Entry entry{{}, {}, node.sent(), node.filtered(), node.lost(), node.held()};
+  Entry entry{{}, {}, node.sent(), node.filtered(), node.lost(), node.held(), node.restored(), node.kept()};
   if (const auto* source = dynamic_cast<const SourceNode*>(&node)) {
     entry.seen = source->seen();
     entry.made = source->received();
@@ -137,10 +139,14 @@ Balance Ledger::since(std::size_t sink, const Snapshot& now) const {
     add(balance.filtered, at.filtered - then.filtered, own);
     add(balance.lost, at.lost - then.lost, own);
     add(balance.held, at.held, own);
-    if (i == sink) balance.delivered = at.delivered - then.delivered;
+    if (i != sink) continue;
+    balance.delivered = at.delivered - then.delivered;
+    balance.restored = at.restored - then.restored;
+    balance.kept = at.kept;
   }
   if (const auto at = carried_.find(graph_.nodes[sink]->id()); at != carried_.end()) {
     balance.seen += at->second.seen;
+    balance.restored += at->second.restored;
     balance.delivered += at->second.delivered;
     balance.filtered += at->second.filtered;
     balance.lost += at->second.lost;

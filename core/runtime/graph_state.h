@@ -14,13 +14,15 @@
 
 namespace fffa::core {
 
-// Of one sink: seen = delivered + filtered + lost + held, in packets and bytes of everything that its sources saw, and
-// in records of those that the last aggregator (or source) before it made. Where a stage reaches the sink on several
-// ways, each way counts.
+// Of one sink: seen (+ restored) = delivered + filtered + lost + held, in packets and bytes of everything that its
+// sources saw, and in records of those that the last aggregator (or source) before it made. Where a stage reaches the
+// sink on several ways, each way counts.
 struct Balance {
   Tally seen, delivered, filtered, lost, held;
-  Tally unaccounted() const noexcept { return seen - delivered - filtered - lost - held; }
-  bool complete() const noexcept { return lost.empty() && held.empty(); }
+  Tally restored;  // what an earlier run left in the sink's buffer: beside what was seen
+  Tally kept;      // of what is held: on disk, for the next start
+  Tally unaccounted() const noexcept { return seen + restored - delivered - filtered - lost - held; }
+  bool complete() const noexcept { return lost.empty() && held == kept; }
 };
 std::string to_string(const Balance& balance);
 
@@ -53,7 +55,7 @@ class Ledger {
 
  private:
   struct Entry {  // what a node counted
-    Tally seen, made, delivered, filtered, lost, held;
+    Tally seen, made, delivered, filtered, lost, held, restored, kept;
   };
   using Snapshot = std::map<const Node*, Entry>;
   Graph graph_;

@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "sink_node.h"
+
 namespace fffa::core {
 
 namespace {
@@ -11,6 +13,17 @@ std::string seconds(std::int64_t ns) {
 }
 std::string key_of(const std::string& stage) {
   return stage + " (slow call)";
+}
+void refresh_buffer(Registry& metrics, const SinkNode& sink, const Labels& labels) {
+  const auto buffer = sink.buffer();
+  if (!buffer) return;
+  const auto level = buffer->level();
+  metrics.gauge("fffa_buffer_records", "Records in the buffer of a sink, those it is delivering included", labels)
+      .set(static_cast<double>(level.tally.records));
+  metrics.gauge("fffa_buffer_bytes", "What the buffer takes: on disk its files, in memory its records", labels)
+      .set(static_cast<double>(level.size));
+  metrics.gauge("fffa_buffer_max_bytes", "What it may take (`max_size`)", labels)
+      .set(static_cast<double>(buffer->max_size()));
 }
 }  // namespace
 
@@ -48,6 +61,7 @@ void refresh_gauges(Services& services, const Graph& graph, const Ledger& ledger
       metrics.gauge("fffa_stage_watermark_lag_seconds", "Wall clock less the stage's watermark", labels)
           .set(static_cast<double>(now - watermark) / 1e9);
     }
+    if (const auto* sink = dynamic_cast<const SinkNode*>(node.get())) refresh_buffer(metrics, *sink, labels);
     if (const auto* source = dynamic_cast<const SourceNode*>(node.get())) {
       metrics.gauge("fffa_source_unacknowledged_batches", "Batches emitted and not yet acknowledged", labels)
           .set(static_cast<double>(source->unacknowledged()));
@@ -58,8 +72,10 @@ void refresh_gauges(Services& services, const Graph& graph, const Ledger& ledger
       const Labels labels{{"stage", sink}, {"part", part}};
       const auto set = [&](const char* unit, std::int64_t value) {
         metrics
-            .gauge(std::string("fffa_sink_balance_") + unit,
-                   std::string("Balance of a sink in ") + unit + ": seen = delivered + filtered + lost + held", labels)
+            .gauge(
+                std::string("fffa_sink_balance_") + unit,
+                std::string("Balance of a sink in ") + unit + ": seen + restored = delivered + filtered + lost + held",
+                labels)
             .set(static_cast<double>(value));
       };
       set("records", tally.records);
@@ -71,6 +87,7 @@ void refresh_gauges(Services& services, const Graph& graph, const Ledger& ledger
     show("filtered", balance.filtered);
     show("lost", balance.lost);
     show("held", balance.held);
+    show("restored", balance.restored);
   }
   metrics.gauge("fffa_text_table_texts", "Different texts in the text table")
       .set(static_cast<double>(services.texts.size()));

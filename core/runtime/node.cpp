@@ -16,7 +16,7 @@ Account Node::account(const std::string& part, const std::string& help, const st
   if (!reason.empty()) labels.emplace_back("reason", reason);
   auto& metrics = services_->metrics;
   const auto make = [&](const char* unit) -> Counter& {
-    return metrics.counter("fffa_stage_" + part + "_" + unit + "_total", std::string(unit) + " " + help, labels);
+    return metrics.counter("fffa_" + part + "_" + unit + "_total", std::string(unit) + " " + help, labels);
   };
   return {make("records"), make("packets"), make("bytes")};
 }
@@ -24,9 +24,9 @@ Account Node::account(const std::string& part, const std::string& help, const st
 Node::Node(StageSpec spec, std::shared_ptr<Services> services)
     : services_(std::move(services)),
       spec_(std::move(spec)),
-      received_(account("received", "that came to the stage")),
-      sent_(account("sent", "that the stage sent on (a sink: that it delivered)")),
-      filtered_(account("filtered", "left out on purpose, by the stage or by the `when` of an input")),
+      received_(account("stage_received", "that came to the stage")),
+      sent_(account("stage_sent", "that the stage sent on (a sink: that it delivered)")),
+      filtered_(account("stage_filtered", "left out on purpose, by the stage or by the `when` of an input")),
       errors_(&services_->metrics.counter("fffa_stage_errors_total", "Calls of the stage that failed",
                                           {{"stage", spec_.id}, {"type", spec_.type}})) {}
 
@@ -191,7 +191,7 @@ Tally Node::lost() const {
 void Node::lose(const char* reason, const Tally& tally) {
   const std::lock_guard lock(lost_mutex_);
   auto at = lost_.find(reason);
-  if (at == lost_.end()) at = lost_.emplace(reason, account("dropped", "given up, by reason", reason)).first;
+  if (at == lost_.end()) at = lost_.emplace(reason, account("stage_dropped", "given up, by reason", reason)).first;
   at->second.add(tally);
 }
 
@@ -289,7 +289,9 @@ void Node::stamp(Batch& batch, bool from_source) const {
   const TimeNs now = spec_.stamps ? services_->clock->now() : 0;
   for (auto& record : batch) {
     if (record.host == Text::null) record.host = services_->host;
-    if (record.run_id == Text::null) record.run_id = services_->run_id;
+    // What a source has from another fffa keeps the name that it has there. What an aggregator makes of it is new.
+    if (from_source && record.run_id != Text::null) continue;
+    record.run_id = services_->run_id;
     if (!spec_.stamps) continue;
     record.sequence = sequence++;
     record.emitted = now;

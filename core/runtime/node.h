@@ -29,7 +29,7 @@ class Node : public std::enable_shared_from_this<Node> {
   Node& operator=(const Node&) = delete;
 
   // --- life, by the engine
-  Result<void> build();  // makes the stage of spec(); may open files, does not start anything
+  virtual Result<void> build();  // makes the stage of spec(); may open files, does not start anything
   // build() in two steps: a stage that this node may have later on, while it still has another one.
   struct Posted {  // what it posts waits here until it is adopted
     Tasks tasks;
@@ -97,6 +97,8 @@ class Node : public std::enable_shared_from_this<Node> {
   Tally filtered() const { return filtered_.value(); }
   Tally lost() const;  // all reasons
   virtual Tally held() const { return inbox_level_.value() + holding_.value(); }
+  virtual Tally restored() const { return {}; }  // what an earlier run left to this one
+  virtual Tally kept() const { return {}; }      // of what is held: what the next run will restore
 
   // A producer's push. What the edge's filter refuses is taken out first; an edge that is full and drops takes the time
   // of the batch, not its records.
@@ -122,6 +124,8 @@ class Node : public std::enable_shared_from_this<Node> {
   std::optional<Message> take();        // the next message, its watermark merged over the inputs
   void settle(const Message& message);  // undoes what take() noted
   void lose(const char* reason, const Tally& tally);
+  // `part`: as in "stage_received".
+  Account account(const std::string& part, const std::string& help, const std::string& reason = {});
   bool has_room() const;                  // on every output that blocks; under the gate
   void send(BatchRef batch, AckPtr ack);  // to every output; under the gate
   void send_end();                        // the end of input, to every output; under the gate
@@ -166,7 +170,6 @@ class Node : public std::enable_shared_from_this<Node> {
   std::atomic<std::int64_t> call_since_{0};
 
   void filter(const Filter& when, BatchRef& batch, const AckPtr& ack);
-  Account account(const std::string& part, const std::string& help, const std::string& reason = {});
   static Error thrown(const char* what) noexcept;  // inside a catch block
 };
 

@@ -78,7 +78,8 @@ bool same_stage(const Pipeline& a, std::size_t i, const Pipeline& b, std::size_t
   const auto& x = a.stages[i];
   const auto& y = b.stages[j];
   return x.id == y.id && x.kind == y.kind && x.stage_type == y.stage_type && x.type == y.type &&
-         x.on_reject == y.on_reject && x.stamps == y.stamps && same_node(x.options, y.options) &&
+         x.on_reject == y.on_reject && same_buffer(x.buffer, y.buffer) && x.stamps == y.stamps &&
+         same_node(x.options, y.options) &&
          std::equal(x.inputs.begin(), x.inputs.end(), y.inputs.begin(), y.inputs.end(),
                     [&](const Edge& e, const Edge& f) {
                       return a.stages[e.from].id == b.stages[f.from].id && e.on_full == f.on_full &&
@@ -119,7 +120,9 @@ void Reload::plan(Pipeline pipeline) {
   };
   std::stable_sort(steps.begin(), steps.end(), [&](const Step& a, const Step& b) { return place(a) < place(b); });
   for (auto& step : steps) {
-    step.early = !step.removed && std::none_of(steps.begin(), steps.end(), [&](const Step& other) {
+    const auto& buffer = step.after.buffer;
+    const bool opens = buffer.type != BufferSpec::Type::none && !same_buffer(buffer, step.before.buffer);
+    step.early = !step.removed && !opens && std::none_of(steps.begin(), steps.end(), [&](const Step& other) {
       return !other.added && share(step.after, other.before);
     });
     if (step.added || step.node->spec().kind == StageKind::source) continue;
@@ -262,15 +265,18 @@ Result<void> Reload::take_down() {
 Result<void> Reload::take_down_sink(Step& step) {
   auto& sink = static_cast<SinkNode&>(*step.node);
   const auto limit = graph.pipeline.settings.shutdown_timeout;
-  if (step.removed && !wait_until(limit, [&] { return sink.idle(); })) {
-    return fail(describe(step.before) + " is to be removed and does not deliver what waits for it (" +
-                std::to_string(sink.queued()) + " records queued)");
+  const auto& buffer = step.before.buffer;
+  const bool moves = buffer.type != BufferSpec::Type::none && (step.removed || !same_place(buffer, step.after.buffer));
+  if ((step.removed || moves) && !wait_until(limit, [&] { return sink.drained(); })) {
+    return fail(describe(step.before) + (step.removed ? " is to be removed" : " is to have another buffer") +
+                " and does not deliver what waits for it (" + std::to_string(sink.held().records) + " records)");
   }
   sink.park(true);
   bool gone = false;
   const bool free = sink.exclusively(limit, [&] {
     step.down = true;
     gone = sink.retire(kBackgroundLimit);
+    if (moves) sink.close_buffer();
   });
   return free && gone ? Result<void>{} : Result<void>{fail(describe(step.before) + " does not come to rest")};
 }

@@ -9,6 +9,7 @@ using namespace std::chrono_literals;
 namespace {
 constexpr std::chrono::nanoseconds kForever = -1ns;
 constexpr auto kBackgroundLimit = 5s;
+constexpr int kTriesToStay = 3;                     // in vain, before a stopping run leaves on disk what is there
 constexpr int kDeliversAgain = 3;                   // in a row: rejections among deliveries are not said one by one
 constexpr const char* kBrokenPipe = "broken_pipe";  // why batches of a sink that is gone are lost
 
@@ -47,13 +48,36 @@ class SinkNode::CompletionState final : public Completion::State {
 SinkNode::SinkNode(StageSpec spec, std::shared_ptr<Services> services)
     : Node(std::move(spec), std::move(services)),
       retries_(services_->metrics.counter("fffa_sink_retries_total", "Batches that were offered again",
-                                          {{"stage", id()}, {"type", spec_.type}})) {
+                                          {{"stage", id()}, {"type", spec_.type}})),
+      restored_(account("buffer_restored", "that an earlier run left in the buffer")) {
   completions_->waker = waker_;
+}
+
+Result<void> SinkNode::build() {
+  if (auto opened = open_buffer(); !opened) return opened.error();
+  return Node::build();
 }
 
 void SinkNode::open() {
   open_context();
+  running_ = true;
+  if (buffer_) buffer_->start(shared_from_this());
   thread_.start([self = shared_from_this(), this] { main(); });
+}
+
+void SinkNode::wake() {
+  waker_->signal();
+  intake_->signal();
+}
+
+bool SinkNode::join(std::chrono::nanoseconds limit) {
+  const auto buffer = this->buffer();
+  return thread_.join(limit) && (!buffer || buffer->join(limit));
+}
+
+void SinkNode::let_go() {
+  thread_.let_go();
+  if (const auto buffer = this->buffer()) buffer->let_go();
 }
 
 void SinkNode::park(bool parked) {
@@ -73,10 +97,11 @@ void SinkNode::main() {
       const std::lock_guard lock(gate_);
       run_tasks();
       pause = step();
-      over = leaving_ || (ended_ && in_flight_.empty() && waiting_.empty() && !parked_);
+      over = leaving_ || this->over();
     }
     if (!over && pause != 0ns) waker_->sleep(pause);
   }
+  if (const auto buffer = this->buffer(); buffer && !services_->abandoned) buffer->stop();
   {
     const std::lock_guard lock(gate_);
     collect();
@@ -87,10 +112,23 @@ void SinkNode::main() {
   finish();
 }
 
+bool SinkNode::at_end() const {
+  return buffer_ ? buffer_->ended() && buffer_->empty() : ended_;
+}
+
+bool SinkNode::over() const {
+  if (parked_) return false;
+  if (at_end() && in_flight_.empty() && waiting_.empty()) return true;
+  if (!buffer_ || !buffer_->keeps() || !buffer_->ended()) return false;
+  // What is on disk may stay there: a run that stops does not wait for a sink that does not take it.
+  const bool refuses = std::ranges::any_of(waiting_, [](const Item& item) { return item.tries >= kTriesToStay; });
+  return gone_ || (services_->stopping && in_flight_.empty() && (refuses || rebuilds_ >= kTriesToStay));
+}
+
 std::chrono::nanoseconds SinkNode::step() {
   if (collect()) return 0ns;
   if (parked_) return kForever;
-  if (gone_) return lose_all();
+  if (gone_) return buffer_ && buffer_->keeps() ? kForever : lose_all();
   const auto now = Monotonic::now();
   if (!stage_) {
     if (rebuild_at_ > now) return rebuild_at_ - now;
@@ -106,14 +144,17 @@ std::chrono::nanoseconds SinkNode::step() {
     return 0ns;
   }
   if (can_take()) {
-    if (auto message = take()) {
-      ended_ = ended_ || message->batch->watermark == kEndOfInput;
-      records_ += message->cost;
-      offer({std::move(*message), 0, {}});
+    auto item = next_item();
+    if (!item) {
+      said("buffer: " + item.error().message, LogLevel::error, "tried again");
+      return services_->tuning.retry_longest;
+    }
+    if (*item) {
+      offer(std::move(**item));
       return 0ns;
     }
   }
-  if (ended_ && !blocking() && !flushed_ && !in_flight_.empty()) {
+  if (at_end() && !blocking() && !flushed_ && !in_flight_.empty()) {
     flush();
     return 0ns;
   }
@@ -123,12 +164,32 @@ std::chrono::nanoseconds SinkNode::step() {
 // Of a sink that is gone.
 std::chrono::nanoseconds SinkNode::lose_all() {
   for (; !waiting_.empty(); waiting_.pop_front()) give_up(waiting_.front(), kBrokenPipe);
-  while (auto message = take()) {
-    ended_ = ended_ || message->batch->watermark == kEndOfInput;
-    records_ += message->cost;
-    give_up({std::move(*message), 0, {}}, kBrokenPipe);
-  }
+  for (auto item = next_item(); item && *item; item = next_item()) give_up(**item, kBrokenPipe);
   return kForever;
+}
+
+// What is to be offered next, out of the buffer if there is one.
+Result<std::optional<SinkNode::Item>> SinkNode::next_item() {
+  std::optional<Item> item;
+  if (buffer_) {
+    auto taken = buffer_->next();
+    if (!taken) return taken.error();
+    if (*taken) item = Item{std::move(**taken)};
+  } else if (auto message = take()) {
+    ended_ = ended_ || message->batch->watermark == kEndOfInput;
+    item = Item{{std::move(*message)}};
+  }
+  if (item) {
+    item->number = taken_++;
+    records_ += item->taken.message.cost;
+  }
+  return item;
+}
+
+// It is delivered, or given up.
+void SinkNode::settle(const Item& item) {
+  records_ -= item.taken.message.cost;
+  buffer_ ? buffer_->done(item.taken) : Node::settle(item.taken.message);
 }
 
 bool SinkNode::can_take() const {
@@ -157,11 +218,11 @@ bool SinkNode::collect() {
 void SinkNode::offer(Item item) {
   if (item.tries > 0) retries_.add();
   if (blocking()) {
-    auto result = guarded("write()", [&] { return static_cast<Sink&>(*stage_).write(*item.message.batch); });
+    auto result = guarded("write()", [&] { return static_cast<Sink&>(*stage_).write(*item.taken.message.batch); });
     return finished_item(std::move(item), std::move(result));
   }
   const auto id = next_id_++;
-  auto batch = item.message.batch.share();
+  auto batch = item.taken.message.batch.share();
   in_flight_.emplace(id, std::move(item));
   flushed_ = false;
   const auto result = guarded("write()", [&]() -> Result<void> {
@@ -174,8 +235,7 @@ void SinkNode::offer(Item item) {
 
 void SinkNode::finished_item(Item item, Result<void> result) {
   if (!result) return failed_item(std::move(item), result.error());
-  sent_.add(item.message.tally);
-  records_ -= item.message.cost;
+  sent_.add(item.taken.message.tally);
   rebuilds_ = 0;
   if (!trouble_.empty() && (given_up_ || item.tries > 0)) {
     recover();
@@ -184,12 +244,12 @@ void SinkNode::finished_item(Item item, Result<void> result) {
       trouble_.clear();
     }
   }
-  settle(item.message);
+  settle(item);
 }
 
 void SinkNode::failed_item(Item item, const Error& error) {
   errors_->add();
-  if (gone_) return give_up(item, kBrokenPipe);
+  if (gone_ && !(buffer_ && buffer_->keeps())) return give_up(item, kBrokenPipe);
   const auto now = Monotonic::now();
   switch (error.disposition) {
     case Disposition::retry:
@@ -200,7 +260,7 @@ void SinkNode::failed_item(Item item, const Error& error) {
       if (spec_.on_reject == OnReject::drop) {
         said(error.message, LogLevel::error, "rejected batches are dropped (on_reject: drop)");
         given_up_ = true;
-        return give_up(item, "rejected", refused(error, item.message.tally));
+        return give_up(item, "rejected", refused(error, item.taken.message.tally));
       }
       said(error.message, LogLevel::error, "the rejected batch is held until the sink takes it (on_reject: hold)");
       item.due = now + services_->tuning.retry_longest;
@@ -212,17 +272,22 @@ void SinkNode::failed_item(Item item, const Error& error) {
       ++item.tries;
       waiting_.push_back(std::move(item));
       return break_down(error);
-    case Disposition::gone: give_up(item, kBrokenPipe); return break_down(error);
+    case Disposition::gone:
+      if (!buffer_ || !buffer_->keeps()) {
+        give_up(item, kBrokenPipe);
+      } else {
+        waiting_.push_back(std::move(item));
+      }
+      return break_down(error);
   }
   waiting_.push_back(std::move(item));
 }
 
 void SinkNode::give_up(const Item& item, const char* reason, const Tally& part) {
   lose(reason, part);
-  sent_.add(item.message.tally - part);
-  if (item.message.ack) item.message.ack->worsen(Outcome::lost);
-  records_ -= item.message.cost;
-  settle(item.message);
+  sent_.add(item.taken.message.tally - part);
+  if (item.taken.message.ack) item.taken.message.ack->worsen(Outcome::lost);
+  settle(item);
 }
 
 // One line when trouble starts or changes, not one a batch.
@@ -247,7 +312,9 @@ void SinkNode::break_down(const Error& error) {
 void SinkNode::depart(const Error& error) {
   if (gone_.exchange(true)) return;
   degrade(error.message);
-  log().error(error.message + ": the sink is closed, what was not delivered and what still comes is lost");
+  log().error(error.message + (buffer_ && buffer_->keeps()
+                                   ? ": the sink is closed, what comes waits in its buffer"
+                                   : ": the sink is closed, what was not delivered and what still comes is lost"));
   if (!retiring_) static_cast<void>(take_down(kBackgroundLimit));
   services_->main.signal();
 }
@@ -270,13 +337,15 @@ bool SinkNode::take_down(std::chrono::nanoseconds limit) {
   }
   close_stage();
   const bool down = demolish(limit);
-  // What the stage did not complete before it went is offered again, by the next one.
+  // What the stage did not complete before it went is offered again, to the next one, in the order in which it came.
   collect();
   for (auto& [id, item] : in_flight_) {
     ++item.tries;
     waiting_.push_back(std::move(item));
   }
   in_flight_.clear();
+  std::ranges::sort(waiting_, {}, &Item::number);
+  for (auto& item : waiting_) item.due = {};
   retiring_ = false;
   closed_ = false;
   return down;

@@ -403,5 +403,28 @@ TEST(Sinks, AnAsyncSinkCompletesInAnyOrderAndForgottenBatchesComeAgain) {
   EXPECT_GE(most, 30u);
 }
 
+// Told to come again at random times, batches come to a sink that is built anew in the order in which they were first.
+TEST(Sinks, ASinkThatIsBuiltAnewGetsItsBatchesInOrder) {
+  Rig rig;
+  rig.source("in", emits(40));
+  rig.options.tuning.retry_first = rig.options.tuning.retry_longest = 1s;
+  std::vector<std::int64_t> refused, got;
+  int built = 0;
+  rig.add("out", StageKind::async_sink,
+          [&](StageContext&, const ConfigNode&) {
+            auto sink = std::make_unique<FakeAsyncSink>();
+            sink->on_write = [&, first = ++built == 1](std::shared_ptr<const Batch> batch, Completion completion) {
+              for (const auto& record : *batch) (first ? refused : got).push_back(record.first_seen);
+              if (!first) return completion.done();
+              completion.error(refused.size() < 40 ? retry("full") : fail("the end"));
+            };
+            return sink;
+          },
+          {"in"});
+  EXPECT_EQ(rig.run(), kExitOk) << rig.log->all();
+  EXPECT_EQ(refused.size(), 40u);
+  EXPECT_EQ(got, refused);
+}
+
 }  // namespace
 }  // namespace fffa::core

@@ -27,6 +27,11 @@ void FileReport::on_event(const FileEvent& event) {
   }
 }
 
+void FileReport::reclaimed(const Leftovers& found) {
+  sealed_.add(found.sealed);
+  outcome(found.failed == 0 ? Result<void>() : retry(found.trouble), "cannot seal what a killed run left");
+}
+
 void FileReport::outcome(const Result<void>& result, const char* what) {
   auto failure = result.ok() ? std::string() : std::string(what) + ": " + result.error().message;
   if (!failure.empty() && failure != last_failure_) log_.warning(failure);

@@ -3,6 +3,7 @@
 
 #include <zlib.h>
 
+#include <algorithm>
 #include <array>
 #include <new>
 
@@ -56,8 +57,16 @@ void Deflater::finish(std::string& out) {
   state_->run({}, Z_FINISH, out);
 }
 
-bool inflate_prefix(const std::function<std::size_t(char* buffer, std::size_t size)>& read,
-                    const std::function<bool(std::string_view text)>& text) {
+std::string GzipPrefix::end() const {
+  std::string bytes("\x03\0", 2);  // an empty last block
+  for (const std::uint32_t number : {crc, static_cast<std::uint32_t>(text)}) {
+    for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(number >> shift);
+  }
+  return bytes;
+}
+
+// A place to cut is where a block ends with a byte, as it does after sync().
+GzipPrefix gzip_prefix(const std::function<std::size_t(char* buffer, std::size_t size)>& read) {
   struct Stream {
     z_stream z{};
     Stream() {
@@ -67,22 +76,35 @@ bool inflate_prefix(const std::function<std::size_t(char* buffer, std::size_t si
     Stream& operator=(const Stream&) = delete;
     ~Stream() { inflateEnd(&z); }
   } stream;
+  constexpr int kUnusedBits = 7, kLastBlock = 64, kBlockEnd = 128;  // of z_stream::data_type
   std::array<char, kChunk> in, out;
   auto& z = stream.z;
-  int status = Z_OK;
-  while (status == Z_OK || status == Z_BUF_ERROR) {
+  GzipPrefix found;
+  std::uint64_t lines = 0;
+  char last = 0;
+  for (int status = Z_OK; status == Z_OK || status == Z_BUF_ERROR;) {
     if (z.avail_in == 0) {
       z.next_in = reinterpret_cast<Bytef*>(in.data());
       z.avail_in = static_cast<uInt>(read(in.data(), in.size()));
-      if (z.avail_in == 0) return false;
+      if (z.avail_in == 0) break;
     }
     z.next_out = reinterpret_cast<Bytef*>(out.data());
     z.avail_out = static_cast<uInt>(out.size());
-    status = inflate(&z, Z_NO_FLUSH);
-    const std::size_t size = out.size() - z.avail_out;
-    if (size != 0 && !text({out.data(), size})) return false;
+    status = inflate(&z, Z_BLOCK);
+    if (const std::string_view text(out.data(), out.size() - z.avail_out); !text.empty()) {
+      lines += static_cast<std::uint64_t>(std::ranges::count(text, '\n'));
+      last = text.back();
+    }
+    found.whole = status == Z_STREAM_END;
+    const bool cut =
+        status == Z_OK && last == '\n' && (z.data_type & (kBlockEnd | kLastBlock | kUnusedBits)) == kBlockEnd;
+    if (!found.whole && !cut) continue;
+    found.size = z.total_in;
+    found.lines = lines;
+    found.text = z.total_out;
+    found.crc = static_cast<std::uint32_t>(z.adler);
   }
-  return status == Z_STREAM_END;
+  return found;
 }
 
 }  // namespace fffa::common

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -27,36 +28,42 @@ class Reader {
   explicit Reader(int fd) : fd_(fd) {}
   std::size_t operator()(char* buffer, std::size_t size) {
     const auto n = ::pread(fd_, buffer, size, offset_);
+    error_ = n < 0 ? errno : 0;
     if (n <= 0) return 0;
     offset_ += n;
     return static_cast<std::size_t>(n);
   }
+  int error() const noexcept { return error_; }  // of the last read
 
  private:
   int fd_;
   off_t offset_ = 0;
+  int error_ = 0;
 };
 
-// Whole lines and the bytes they take, of a text that comes in pieces.
-struct WholeLines {
-  std::uint64_t lines = 0;
-  std::uint64_t bytes = 0;
+// What is kept of a file.
+struct Kept {
+  std::uint64_t lines = 0;  // whole ones
+  std::uint64_t bytes = 0;  // of the file, up to their end
+  std::string end;          // what a gzip stream lacks after them
+};
+
+Kept measure_text(Reader& reader) {
+  Kept kept;
+  std::vector<char> buffer(kChunk);
   std::uint64_t seen = 0;
-  void add(std::string_view text) {
-    lines += static_cast<std::uint64_t>(std::ranges::count(text, '\n'));
-    if (const auto last = text.rfind('\n'); last != text.npos) bytes = seen + last + 1;
-    seen += text.size();
+  while (const auto n = reader(buffer.data(), buffer.size())) {
+    const std::string_view text(buffer.data(), n);
+    kept.lines += static_cast<std::uint64_t>(std::ranges::count(text, '\n'));
+    if (const auto last = text.rfind('\n'); last != text.npos) kept.bytes = seen + last + 1;
+    seen += n;
   }
-};
+  return kept;
+}
 
-bool write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const auto n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return true;
+Kept measure_gzip(Reader& reader) {
+  const auto prefix = gzip_prefix(std::ref(reader));
+  return {prefix.lines, prefix.size, prefix.whole ? std::string() : prefix.end()};
 }
 
 class Reclaimer {
@@ -96,79 +103,36 @@ class Reclaimer {
     struct stat status {};
     if (!file || ::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode)) return fail(full, "open");
     if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return;  // being written by another process
-    const bool gzip = part.ends_with(".gz.part");
-    const auto whole = measure(file.get(), gzip);
-    if (whole.lines <= (options_.has_header ? 1u : 0u)) {
+    Reader reader(file.get());
+    const auto kept = part.ends_with(".gz.part") ? measure_gzip(reader) : measure_text(reader);
+    if ((errno = reader.error()) != 0) return fail(full, "read");
+    if (kept.lines <= (options_.has_header ? 1u : 0u)) {
       if (::unlinkat(folder, part.c_str(), 0) != 0) return fail(full, "remove");
       ++found_.empty;
       log_.warning("removed " + full + ", left by a run that was killed: it held no whole record");
       return;
     }
-    if (!(gzip ? rewrite(folder, part, file, whole) : truncate(file.get(), whole))) return fail(full, "repair");
+    if (!repair(file.get(), kept)) return fail(full, "repair");
     const auto sealed = rename(folder, part);
     if (sealed.empty()) return fail(full, "rename");
     ++found_.sealed;
-    const auto records = whole.lines - (options_.has_header ? 1 : 0);
+    const auto records = kept.lines - (options_.has_header ? 1 : 0);
     log_.warning("sealed " + (path / sealed).string() + ", left by a run that was killed: " + std::to_string(records) +
-                 " records, " + std::to_string(whole.seen - whole.bytes) + " bytes of a torn one cut off");
+                 " records, " + std::to_string(static_cast<std::uint64_t>(status.st_size) - kept.bytes) +
+                 " bytes of a torn one cut off");
   }
 
   void fail(const std::string& path, const char* operation) {
-    log_.warning(system_error(std::string(operation) + " " + path).message + ": left as it is");
+    found_.trouble = system_error(std::string(operation) + " " + path).message;
     ++found_.failed;
   }
 
-  static WholeLines measure(int fd, bool gzip) {
-    WholeLines whole;
-    Reader reader(fd);
-    if (gzip) {
-      inflate_prefix(std::ref(reader), [&whole](std::string_view text) {
-        whole.add(text);
-        return true;
-      });
-      return whole;
-    }
-    std::vector<char> buffer(kChunk);
-    while (const auto n = reader(buffer.data(), buffer.size())) whole.add({buffer.data(), n});
-    return whole;
-  }
-
-  static bool truncate(int fd, const WholeLines& whole) {
-    return ::ftruncate(fd, static_cast<off_t>(whole.bytes)) == 0 && ::fsync(fd) == 0;
-  }
-
-  // A gzip file cannot be cut: it is written anew and takes the old one's place, so that a kill in between leaves one
-  // of the two.
-  static bool rewrite(int folder, const std::string& part, Descriptor& file, const WholeLines& whole) {
-    const auto copy_name = part + ".copy";
-    ::unlinkat(folder, copy_name.c_str(), 0);  // of a reclaim that was killed: its original is what is being read
-    Descriptor copy(::openat(folder, copy_name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0640));
-    if (!copy) return false;
-    Deflater deflater;
-    std::string out;
-    std::uint64_t left = whole.bytes;
-    bool written = true;
-    Reader reader(file.get());
-    inflate_prefix(std::ref(reader), [&](std::string_view text) {
-      text = text.substr(0, left);
-      left -= text.size();
-      deflater.add(text, out);
-      written = write_all(copy.get(), out);
-      out.clear();
-      return written && left != 0;
-    });
-    deflater.finish(out);
-    const bool done = written && write_all(copy.get(), out) && ::fsync(copy.get()) == 0 &&
-                      ::flock(copy.get(), LOCK_EX | LOCK_NB) == 0 &&
-                      ::renameat(folder, copy_name.c_str(), folder, part.c_str()) == 0;
-    if (done) {
-      file = std::move(copy);
-    } else {
-      const int error = errno;
-      ::unlinkat(folder, copy_name.c_str(), 0);
-      errno = error;
-    }
-    return done;
+  // In place: it needs no room, and a kill in between leaves what can be repaired as well.
+  static bool repair(int fd, const Kept& kept) {
+    const auto size = static_cast<off_t>(kept.bytes);
+    return ::ftruncate(fd, size) == 0 &&
+           ::pwrite(fd, kept.end.data(), kept.end.size(), size) == static_cast<ssize_t>(kept.end.size()) &&
+           ::fsync(fd) == 0;
   }
 
   // The final name given, or empty.

@@ -106,13 +106,59 @@ TEST(Leftovers, DamagedGzipKeepsItsWholeLines) {
   Place place;
   Deflater deflater;
   std::string bytes;
-  deflater.add("header\none\ntwo\nthr", bytes);
+  deflater.add("header\none\ntwo\n", bytes);
   deflater.sync(bytes);
   write_plain(place.path(".log.gz.part"), bytes + "garbage");
-  write_plain(place.path(".log.gz.part.copy"), "of a reclaim that was killed");
   EXPECT_EQ(place.reclaim().sealed, 1u);
   EXPECT_THAT(files_below(place.temporary.path()), ElementsAre("log.gz"));
   EXPECT_EQ(read_gzip(place.path("log.gz")), "header\none\ntwo\n");
+  EXPECT_THAT(place.log.text, HasSubstr("2 records, 7 bytes of a torn one"));
+}
+
+// Cut at every byte, as power loss may leave it: all that was synced before is kept, and nothing that is no whole line.
+TEST(Leftovers, GzipCutAnywhereKeepsWhatWasSynced) {
+  Deflater deflater;
+  std::string bytes, text;
+  std::vector<std::pair<std::size_t, std::string>> synced;
+  for (int line = 0; line < 24; ++line) {
+    text += (line == 0 ? "header" : "line " + std::to_string(line * 2654435761u)) + "\n";
+    deflater.add(text.substr(text.rfind('\n', text.size() - 2) + 1), bytes);
+    if (line % 7 != 0) continue;
+    deflater.sync(bytes);
+    synced.emplace_back(bytes.size(), text);
+  }
+  deflater.finish(bytes);
+  for (std::size_t cut = synced[1].first; cut <= bytes.size(); ++cut) {
+    Place place;
+    // what follows is nothing, zeros, or old bytes of the disk
+    const auto rest = cut % 3 == 0 ? std::string() : std::string(100, cut % 3 == 1 ? '\0' : 'x');
+    write_plain(place.path(".log.gz.part"), bytes.substr(0, cut) + rest);
+    ASSERT_EQ(place.reclaim().sealed, 1u) << cut;
+    const auto found = read_gzip(place.path("log.gz"));
+    const auto last =
+        std::ranges::find_if(synced.rbegin(), synced.rend(), [&](const auto& at) { return at.first <= cut; });
+    EXPECT_TRUE(found.starts_with(last->second)) << cut;
+    EXPECT_TRUE(text.starts_with(found) && found.ends_with('\n')) << cut;
+  }
+}
+
+// A repair that was killed leaves what can be repaired.
+TEST(Leftovers, ARepairInterruptedAnywhereIsCompleted) {
+  Deflater deflater;
+  std::string bytes;
+  deflater.add("header\none\ntwo\n", bytes);
+  deflater.sync(bytes);
+  Place whole;
+  write_plain(whole.path(".log.gz.part"), bytes);
+  ASSERT_EQ(whole.reclaim().sealed, 1u);
+  const auto repaired = read_plain(whole.path("log.gz"));
+  ASSERT_EQ(repaired.size(), bytes.size() + 10);
+  for (std::size_t size = bytes.size(); size <= repaired.size(); ++size) {
+    Place place;
+    write_plain(place.path(".log.gz.part"), repaired.substr(0, size));
+    ASSERT_EQ(place.reclaim().sealed, 1u) << size;
+    EXPECT_EQ(read_plain(place.path("log.gz")), repaired) << size;
+  }
 }
 
 // In a child, renameat2 with flags fails as it does on NFS. The child's exit code is 0 if `good`.

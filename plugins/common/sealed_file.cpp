@@ -14,6 +14,7 @@ namespace {
 
 constexpr mode_t kFileMode = 0640;
 constexpr unsigned kMaxAttempts = 1000;
+constexpr std::size_t kEncodeAtOnce = 16 * 1024;
 constexpr std::string_view kPartPrefix = ".", kPartSuffix = ".part";
 
 Error failed(const char* operation, const std::string& path) {
@@ -62,7 +63,10 @@ SealedFile::SealedFile(const Directory& directory, Options options)
 
 void SealedFile::begin_stream() {
   pending_.clear();
+  unsynced_.clear();
   written_ = 0;
+  encoded_ = 0;
+  synced_ = true;
   finished_ = false;
   if (options_.gzip) deflater_ = Deflater();
   if (!options_.header.empty()) encode(options_.header + "\n");
@@ -80,7 +84,12 @@ void SealedFile::add(std::string_view lines, std::uint64_t count) {
   raw_ += lines;
   raw_lines_ += count;
   lines_ += count;
-  encode(lines);
+  if (!options_.gzip || raw_.size() - encoded_ >= kEncodeAtOnce) encode_added();
+}
+
+void SealedFile::encode_added() {
+  encode(std::string_view(raw_).substr(encoded_));
+  encoded_ = raw_.size();
 }
 
 Result<void> SealedFile::flush() {
@@ -91,11 +100,17 @@ Result<void> SealedFile::flush() {
   if (!file_) {
     if (auto opened = open(); !opened) return opened;
   }
+  encode_added();
   if (options_.gzip && !raw_.empty() && !finished_) deflater_.sync(pending_);
   if (auto written = write_pending(); !written) return written;
-  raw_.clear();
-  raw_lines_ = 0;
+  forget_added();
   return {};
+}
+
+void SealedFile::forget_added() {
+  raw_.clear();
+  encoded_ = 0;
+  raw_lines_ = 0;
 }
 
 Result<void> SealedFile::write_pending() {
@@ -103,15 +118,32 @@ Result<void> SealedFile::write_pending() {
     const auto n = ::pwrite(file_.get(), pending_.data(), pending_.size(), static_cast<off_t>(written_));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return failed("write", path_);
+    if (options_.durable) unsynced_.append(pending_, 0, static_cast<std::size_t>(n));
     pending_.erase(0, static_cast<std::size_t>(n));
     written_ += static_cast<std::uint64_t>(n);
+    synced_ = false;
   }
   return {};
 }
 
+Result<void> SealedFile::sync_written() {
+  if (synced_) return {};
+  if (::fdatasync(file_.get()) == 0) {
+    unsynced_.clear();
+    synced_ = true;
+    return {};
+  }
+  auto error = failed("sync", path_);
+  written_ -= unsynced_.size();  // once more
+  pending_.insert(0, unsynced_);
+  unsynced_.clear();
+  return error;
+}
+
 Result<void> SealedFile::sync() {
   if (!file_) return {};
-  if (::fdatasync(file_.get()) != 0) return failed("sync", path_);
+  if (auto written = write_pending(); !written) return written;
+  if (auto synced = sync_written(); !synced) return synced;
   if (!name_synced_ && ::fsync(folder_.fd.get()) != 0) return failed("sync", folder_.path.string());
   name_synced_ = true;
   return {};
@@ -120,6 +152,7 @@ Result<void> SealedFile::sync() {
 void SealedFile::complete_stream() {
   if (finished_) return;
   finished_ = true;
+  encode_added();
   if (options_.gzip) deflater_.finish(pending_);
 }
 
@@ -130,7 +163,7 @@ Result<void> SealedFile::seal() {
     if (lines_ == 0) return {};
     complete_stream();
     if (auto written = write_pending(); !written) return written;
-    if (::fsync(file_.get()) != 0) return failed("sync", path_);
+    if (auto synced = sync_written(); !synced) return synced;
     if (auto renamed = rename(); !renamed) return renamed;
     renamed_ = true;
   }
@@ -205,16 +238,15 @@ Result<void> SealedFile::start_over() {
   if (::fstat(file_.get(), &mine) == 0 && mine.st_nlink != 0) {
     complete_stream();
     if (auto written = write_pending(); !written) return written;
+    if (auto synced = sync_written(); !synced) return synced;
     tell(FileEvent::Kind::moved_by_others, lines_);
-    raw_.clear();
-    raw_lines_ = 0;
+    forget_added();
   } else {
     tell(FileEvent::Kind::removed_by_others, lines_ - raw_lines_);
   }
   file_ = {};
   lines_ = raw_lines_;
   begin_stream();
-  encode(raw_);
   return {};
 }
 

@@ -169,6 +169,12 @@ group.initial.rebalance.delay.ms=0
         self.java("org.apache.kafka.tools.AclCommand", "--bootstrap-server", self.address, "--add", "--allow-principal", "User:fffa",
                   "--producer", "--topic", topic)
 
+    def allow_reading(self, topic=None, group=None):
+        """User fffa may read it, or be of the group."""
+        resource = ("--topic", topic) if topic else ("--group", group)
+        operations = [part for one in ("Read", "Describe") for part in ("--operation", one)]
+        self.java("org.apache.kafka.tools.AclCommand", "--bootstrap-server", self.address, "--add", "--allow-principal", "User:fffa", *operations, *resource)
+
     def messages(self, topic):
         """All that is there by now, through kcat: dicts with topic, partition, key, payload and headers (a dict)."""
         done = subprocess.run(["kcat", "-C", "-b", ",".join(self.addresses), "-t", topic, "-o", "beginning", "-e", "-q", "-J"],

@@ -23,7 +23,8 @@ using common::Descriptor;
 
 constexpr std::uint64_t kMaxParts = 10'000;
 constexpr std::uint64_t kMiB = 1024 * 1024;
-constexpr int kAttempts = 3;  // of a part, before the whole upload is given up
+constexpr int kAttempts = 3;                 // of a part, before others have their turn
+constexpr const char* kListedParts = "100";  // fit into an answer; what more there is goes once more
 constexpr const char* kDigestHeader = "x-amz-meta-fffa-sha256";
 
 Uploaded failed(const S3Reply& reply) {
@@ -71,11 +72,18 @@ std::optional<std::string> read_mark(const LocalFile& file) {
   return id;
 }
 
+// A full disk has no room for it, and gets some by this very upload: that goes on without. Killed then, it leaves parts
+// in the store. False: errno says why.
 bool write_mark(const LocalFile& file, const std::string& id) {
   const Descriptor mark(::openat(file.folder, upload_mark(file.name).c_str(),
                                  O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0640));
-  return mark && ::write(mark.get(), id.data(), id.size()) == static_cast<ssize_t>(id.size()) &&
-         ::fsync(mark.get()) == 0 && ::fsync(file.folder) == 0;
+  if (!mark) return errno == ENOSPC || errno == EDQUOT;
+  if (::write(mark.get(), id.data(), id.size()) == static_cast<ssize_t>(id.size()) && ::fsync(mark.get()) == 0)
+    return ::fsync(file.folder) == 0;
+  const int error = errno;
+  static_cast<void>(!::ftruncate(mark.get(), 0));  // an empty one: the id is asked for by the key
+  errno = error;
+  return error == ENOSPC || error == EDQUOT;
 }
 
 void remove_mark(const LocalFile& file) {
@@ -91,7 +99,13 @@ class Upload {
 
   Uploaded run() {
     if (const auto id = read_mark(file_)) {
-      if (same() == Same::yes) return finished(true);
+      const auto there = same();
+      if (there == Same::yes) return finished(true);
+      if (there != Same::no && !id->empty()) {
+        const auto listed = s3_.send({"GET", key_, {{"uploadId", *id}, {"max-parts", kListedParts}}, {}, {}});
+        if (listed.ok()) return send(*id, listed_parts(listed.http.body));
+        if (may_pass(listed.kind)) return failed(listed);
+      }
       if (auto ended = end_parts(*id); !ended.ok()) return failed(ended);
       remove_mark(file_);
     }
@@ -100,15 +114,16 @@ class Upload {
 
  private:
   enum class Same { yes, no, absent, unknown };
-  struct Part {
-    std::string etag, checksum;
-  };
+  using Parts = std::vector<ListedPart>;
 
   S3& s3_;
   const LocalFile& file_;
   const std::string& key_;
   const Digest& digest_;
   S3Reply comparison_;
+
+  // The same upload may succeed later.
+  static bool may_pass(Kind kind) { return kind == Kind::busy || kind == Kind::unreachable || kind == Kind::stopped; }
 
   Uploaded finished(bool already_there) {
     remove_mark(file_);
@@ -194,12 +209,18 @@ class Upload {
     const auto id = xml_text(begun.http.body, "UploadId");
     if (id.empty()) return {Kind::busy, false, "POST " + key_ + ": the answer has no UploadId", {}};
     if (!write_mark(file_, id)) return abandon(id, failed_locally("write " + upload_mark(file_.name)));
-    std::vector<Part> parts;
-    if (auto sent = send_parts(id, parts); sent.kind != Kind::ok) return abandon(id, std::move(sent));
-    return complete(id, parts);
+    return send(id, {});
   }
 
-  Uploaded send_parts(const std::string& id, std::vector<Part>& parts) {
+  Uploaded send(const std::string& id, const Parts& there) {
+    Parts parts;
+    auto sent = send_parts(id, there, parts);
+    if (sent.kind == Kind::ok) return complete(id, parts);
+    return may_pass(sent.kind) || sent.kind == Kind::denied ? sent : abandon(id, std::move(sent));
+  }
+
+  // All but what is there.
+  Uploaded send_parts(const std::string& id, const Parts& there, Parts& parts) {
     const auto fewest = (file_.size + kMaxParts - 1) / kMaxParts;
     const auto usual = s3_.options().part_size;
     const auto size = fewest <= usual ? usual : (fewest + kMiB - 1) / kMiB * kMiB;
@@ -208,10 +229,19 @@ class Upload {
       Sha256 sum;
       if (!hash(body, sum)) return failed_locally("read " + file_.name);
       body.digest = sum.finish();
-      const auto reply = send_part(id, parts.size() + 1, body);
-      if (!reply.ok()) return failed(reply);
-      if (auto trouble = unconfirmed(reply, body.digest)) return *trouble;
-      parts.push_back({std::string(reply.http.header("etag")), base64(body.digest)});
+      ListedPart part{parts.size() + 1, body.size, {}, base64(body.digest)};
+      const auto known = std::ranges::find_if(there, [&part](const ListedPart& listed) {
+        return listed.number == part.number && listed.size == part.size && listed.checksum == part.checksum;
+      });
+      if (known != there.end()) {
+        part.etag = known->etag;
+      } else {
+        const auto reply = send_part(id, part.number, body);
+        if (!reply.ok()) return failed(reply);
+        if (auto trouble = unconfirmed(reply, body.digest)) return *trouble;
+        part.etag = reply.http.header("etag");
+      }
+      parts.push_back(std::move(part));
     }
     return stored(false);
   }
@@ -235,11 +265,11 @@ class Upload {
     for (; left > 0 && !s3_.stopping(); left -= 20) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 
-  Uploaded complete(const std::string& id, const std::vector<Part>& parts) {
+  Uploaded complete(const std::string& id, const Parts& parts) {
     std::string xml = "<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">";
-    for (std::size_t i = 0; i < parts.size(); ++i) {
-      xml.append("<Part><PartNumber>").append(std::to_string(i + 1)).append("</PartNumber><ETag>");
-      xml.append(xml_escape(parts[i].etag)).append("</ETag><ChecksumSHA256>").append(parts[i].checksum);
+    for (const auto& part : parts) {
+      xml.append("<Part><PartNumber>").append(std::to_string(part.number)).append("</PartNumber><ETag>");
+      xml.append(xml_escape(part.etag)).append("</ETag><ChecksumSHA256>").append(part.checksum);
       xml.append("</ChecksumSHA256></Part>");
     }
     xml += "</CompleteMultipartUpload>";
@@ -252,7 +282,7 @@ class Upload {
     if (same() == Same::yes) return finished(true);
     auto outcome = failed(reply);
     if (reply.ok()) outcome = {Kind::busy, false, "POST " + key_ + ": the answer does not say that it is stored", {}};
-    return abandon(id, std::move(outcome));
+    return may_pass(outcome.kind) || outcome.kind == Kind::denied ? outcome : abandon(id, std::move(outcome));
   }
 
   // Ends the upload; if that fails the mark stays, for the next attempt.

@@ -75,6 +75,17 @@ struct ObjectUpload : ::testing::Test {
     if (request.method == "PUT") return stored();
     return reply(200, "<CompleteMultipartUploadResult><ETag>\"x\"</ETag></CompleteMultipartUploadResult>");
   }
+  // What it lists when it has the first `count` of them.
+  Response parts_there(std::size_t count) const {
+    std::string xml = "<ListPartsResult>";
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto part = content.substr(i * 10, 10);
+      xml += "<Part><PartNumber>" + std::to_string(i + 1) + "</PartNumber><ETag>&#34;p" + std::to_string(i + 1) +
+             "&#34;</ETag><Size>" + std::to_string(part.size()) + "</Size><ChecksumSHA256>" + base64(sha256(part)) +
+             "</ChecksumSHA256></Part>";
+    }
+    return reply(200, xml + "</ListPartsResult>");
+  }
 };
 
 TEST_F(ObjectUpload, SaysWhatItSends) {
@@ -208,33 +219,99 @@ TEST_F(ObjectUpload, Parts) {
                                           base64(sha256(content.substr(10))) + "</ChecksumSHA256></Part>"));
 }
 
-TEST_F(ObjectUpload, PartsThatFailAreEnded) {
+TEST_F(ObjectUpload, PartsThatWillNotDoAreEnded) {
+  answer = [this](const Request& request) {
+    return request.path.find("partNumber=2") == std::string::npos ? multipart(request) : error(400, "EntityTooLarge");
+  };
+  EXPECT_EQ(upload().kind, Kind::rejected);
+  EXPECT_EQ(server.count("DELETE", "uploadId=id%261"), 1u);
+  EXPECT_FALSE(marked());
+  answer = [this](const Request& request) {
+    return request.method == "POST" && request.path.ends_with("=id%261") ? error(400, "InvalidPart")
+                                                                         : multipart(request);
+  };
+  EXPECT_EQ(upload().kind, Kind::rejected);
+  EXPECT_EQ(server.count("DELETE", "uploadId=id%261"), 2u);
+  EXPECT_FALSE(marked());
+}
+
+TEST_F(ObjectUpload, WhatFailedGoesOnWhereItStopped) {
   answer = [this](const Request& request) {
     return request.path.find("partNumber=2") == std::string::npos ? multipart(request) : error(403, "AccessDenied");
   };
   EXPECT_EQ(upload().kind, Kind::denied);
-  EXPECT_EQ(server.count("DELETE", "uploadId=id%261"), 1u);
-  EXPECT_FALSE(marked());
+  EXPECT_TRUE(marked());
+  // the completion fails, with all parts there
   answer = [this](const Request& request) {
-    return request.method == "POST" && request.path.ends_with("=id%261") ? error(200, "InternalError")
-                                                                         : multipart(request);
+    if (request.method == "POST") return error(503, "SlowDown");
+    return request.method == "GET" ? parts_there(1) : multipart(request);
   };
+  auto before = server.requests().size();
   EXPECT_EQ(upload().kind, Kind::busy);
-  EXPECT_EQ(server.count("DELETE", "uploadId=id%261"), 2u);
+  auto requests = server.requests();
+  ASSERT_EQ(requests.size(), before + 5);  // compare, list, part 2, complete, compare
+  EXPECT_EQ(requests[before + 1].path, "/bucket/a/b%20c?max-parts=100&uploadId=id%261");
+  EXPECT_THAT(requests[before + 2].path, HasSubstr("partNumber=2"));
+  EXPECT_TRUE(marked());
+  answer = [this](const Request& request) { return request.method == "GET" ? parts_there(2) : multipart(request); };
+  before = requests.size();
+  EXPECT_EQ(upload().kind, Kind::ok);
+  requests = server.requests();
+  ASSERT_EQ(requests.size(), before + 3);
+  EXPECT_THAT(requests.back().body,
+              HasSubstr("<Part><PartNumber>1</PartNumber><ETag>&quot;p1&quot;</ETag><ChecksumSHA256>" +
+                        base64(sha256(content.substr(0, 10)))));
+  EXPECT_FALSE(marked());
+  EXPECT_EQ(server.count("DELETE"), 0u);
+}
+
+// Listed, but of other bytes, another size, or without a checksum.
+TEST_F(ObjectUpload, APartThatMayBeAnotherIsSentAgain) {
+  for (const auto& [from, to] : {std::pair<std::string, std::string>{base64(sha256(content.substr(0, 10))), "AAAA"},
+                                 {"<Size>10<", "<Size>11<"},
+                                 {"ChecksumSHA256>", "ChecksumCRC32>"}}) {
+    common::testing::write_plain(temporary.path() / ".f.upload", "id&1");
+    answer = [&](const Request& request) {
+      if (request.method != "GET") return multipart(request);
+      auto listed = parts_there(1);
+      for (auto at = listed.body.find(from); at != std::string::npos; at = listed.body.find(from, at + to.size()))
+        listed.body.replace(at, from.size(), to);
+      return reply(200, listed.body);
+    };
+    const auto before = server.count("PUT", "partNumber=1");
+    EXPECT_EQ(upload().kind, Kind::ok);
+    EXPECT_EQ(server.count("PUT", "partNumber=1"), before + 1) << to;
+  }
+}
+
+// The store has forgotten the upload, or does not let us list it: begun anew.
+TEST_F(ObjectUpload, AnUploadThatIsGoneIsBegunAnew) {
+  for (const auto& bad : {error(404, "NoSuchUpload"), error(403, "AccessDenied")}) {
+    common::testing::write_plain(temporary.path() / ".f.upload", "other");
+    answer = [&](const Request& request) {
+      return request.path.find("uploadId=other") != std::string::npos && request.method == "GET" ? bad
+                                                                                                 : multipart(request);
+    };
+    const auto begun = server.count("POST", "?uploads=");
+    EXPECT_EQ(upload().kind, Kind::ok);
+    EXPECT_EQ(server.count("POST", "?uploads="), begun + 1);
+    EXPECT_FALSE(marked());
+  }
+  EXPECT_EQ(server.count("DELETE", "uploadId=other"), 2u);
 }
 
 TEST_F(ObjectUpload, PartsThatCouldNotBeEndedAreEndedNextTime) {
   answer = [this](const Request& request) {
     if (request.method == "DELETE") return error(500, "InternalError");
-    return request.path.find("partNumber=2") == std::string::npos ? multipart(request) : error(403, "AccessDenied");
+    return request.path.find("partNumber=2") == std::string::npos ? multipart(request) : error(400, "EntityTooLarge");
   };
-  EXPECT_EQ(upload().kind, Kind::denied);
+  EXPECT_EQ(upload().kind, Kind::rejected);
   EXPECT_TRUE(marked());
-  const auto before = server.requests().size();
-  EXPECT_EQ(upload().kind, Kind::busy) << "nothing is sent before the old ones are ended";
-  EXPECT_EQ(server.requests().size(), before + 2);  // HEAD, DELETE
-  answer = [this](const Request& request) { return multipart(request); };
+  answer = [this](const Request& request) {
+    return request.method == "GET" ? error(404, "NoSuchUpload") : multipart(request);
+  };
   EXPECT_EQ(upload().kind, Kind::ok);
+  EXPECT_EQ(server.count("DELETE"), 2u);
   EXPECT_FALSE(marked());
 }
 

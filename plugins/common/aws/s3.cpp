@@ -48,32 +48,23 @@ bool is_region(std::string_view name) {
          std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
 }
 
-struct Place {
-  std::string url;  // without path
-  std::string host;
-  std::string path;  // encoded
-};
+}  // namespace
 
-Place place_of(const S3Options& options, const std::string& key) {
-  Place place;
-  const auto object = "/" + uri_encode(key, true);
-  if (options.endpoint.empty()) {
-    const auto domain =
-        ".s3." + options.region + (options.region.starts_with("cn-") ? ".amazonaws.com.cn" : ".amazonaws.com");
-    // A dot in the name would not fit AWS's certificate.
-    const bool in_host = options.bucket.find('.') == std::string::npos;
-    place.host = in_host ? options.bucket + domain : domain.substr(1);
-    place.url = "https://" + place.host;
-    place.path = in_host ? object : "/" + options.bucket + object;
-    return place;
-  }
-  place.url = options.endpoint;
-  place.host = options.endpoint.substr(options.endpoint.find("//") + 2);
-  place.path = "/" + options.bucket + object;
+S3Place place_of(const S3Options& options, const std::string& key) {
+  const bool aws = options.endpoint.empty();
+  const auto domain = options.region.starts_with("cn-") ? ".amazonaws.com.cn" : ".amazonaws.com";
+  const auto endpoint = aws ? "https://s3." + options.region + domain : options.endpoint;
+  const auto name = endpoint.find("//") + 2;
+  // AWS's certificate fits no bucket with a dot in its name.
+  const bool in_host = options.addressing == S3Addressing::automatic
+                           ? aws && options.bucket.find('.') == std::string::npos
+                           : options.addressing == S3Addressing::virtual_host;
+  S3Place place;
+  place.host = (in_host ? options.bucket + "." : "") + endpoint.substr(name);
+  place.url = endpoint.substr(0, name) + place.host;
+  place.path = (in_host ? "" : "/" + options.bucket) + "/" + uri_encode(key, true);
   return place;
 }
-
-}  // namespace
 
 S3Body text_body(std::string text) {
   S3Body body;

@@ -11,7 +11,7 @@ namespace fffa::aws {
 namespace {
 
 constexpr std::size_t kMaxText = 2048;
-constexpr std::size_t kMaxUploads = 1000;
+constexpr std::size_t kMaxEntries = 1000;
 constexpr std::chrono::seconds kMaxRetryAfter(300);
 constexpr TimeNs kSecond = 1'000'000'000;
 
@@ -32,6 +32,23 @@ std::string decode(std::string_view text) {
     text.remove_prefix(found ? entity->name.size() : 1);
   }
   return decoded;
+}
+
+// What stands in each <element>, of the first kMaxEntries.
+std::vector<std::string_view> entries(std::string_view xml, const std::string& element) {
+  const auto begin = "<" + element + ">", end = "</" + element + ">";
+  std::vector<std::string_view> found;
+  for (auto at = xml.find(begin); at != xml.npos && found.size() < kMaxEntries; at = xml.find(begin)) {
+    xml.remove_prefix(at + begin.size());
+    found.push_back(xml.substr(0, xml.find(end)));
+  }
+  return found;
+}
+
+template <typename Number>
+bool parse_number(std::string_view text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc() && end == text.data() + text.size() && !text.empty();
 }
 
 }  // namespace
@@ -74,15 +91,22 @@ std::string error_code(std::string_view xml) {
 }
 
 std::vector<std::string> upload_ids(std::string_view xml, std::string_view key) {
-  constexpr std::string_view kBegin = "<Upload>", kEnd = "</Upload>";
   std::vector<std::string> ids;
-  for (auto at = xml.find(kBegin); at != xml.npos && ids.size() < kMaxUploads; at = xml.find(kBegin)) {
-    xml.remove_prefix(at + kBegin.size());
-    const auto entry = xml.substr(0, xml.find(kEnd));
+  for (const auto entry : entries(xml, "Upload")) {
     if (auto id = xml_text(entry, "UploadId"); !id.empty() && xml_text(entry, "Key") == key)
       ids.push_back(std::move(id));
   }
   return ids;
+}
+
+std::vector<ListedPart> listed_parts(std::string_view xml) {
+  std::vector<ListedPart> parts;
+  for (const auto entry : entries(xml, "Part")) {
+    ListedPart part{0, 0, xml_text(entry, "ETag"), xml_text(entry, "ChecksumSHA256")};
+    if (parse_number(xml_text(entry, "PartNumber"), part.number) && parse_number(xml_text(entry, "Size"), part.size))
+      parts.push_back(std::move(part));
+  }
+  return parts;
 }
 
 std::string printable(std::string_view text, std::size_t longest) {
@@ -103,8 +127,7 @@ std::optional<TimeNs> parse_http_date(std::string_view text) {
 
 std::chrono::seconds parse_retry_after(std::string_view text, TimeNs now) {
   std::int64_t seconds = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (error != std::errc() || end != text.data() + text.size()) {
+  if (!parse_number(text, seconds)) {
     const auto date = parse_http_date(text);
     seconds = date ? (*date - now) / kSecond : 0;
   }

@@ -47,6 +47,23 @@ TEST(S3Text, UploadsOfAKey) {
   std::string many;
   for (int i = 0; i < 1500; ++i) many += "<Upload><Key>k</Key><UploadId>i</UploadId></Upload>";
   EXPECT_EQ(upload_ids(many, "k").size(), 1000u);
+}
+
+TEST(S3Text, ListedParts) {
+  const auto parts = listed_parts(
+      "<ListPartsResult><PartNumberMarker>0</PartNumberMarker>"
+      "<Part><PartNumber>2</PartNumber><ETag>&quot;e&quot;</ETag><Size>17</Size><ChecksumSHA256>c=</ChecksumSHA256></"
+      "Part>"
+      "<Part><PartNumber>x</PartNumber><Size>17</Size></Part><Part><PartNumber>3</PartNumber></Part>"
+      "<Part><PartNumber>-4</PartNumber><Size>99999999999999999999</Size></Part>"
+      "<Part><PartNumber>5</PartNumber><Size>0</Size></Part><Part><PartNumber>6");
+  ASSERT_EQ(parts.size(), 2u);
+  EXPECT_EQ(parts[0].number, 2u);
+  EXPECT_EQ(parts[0].size, 17u);
+  EXPECT_EQ(parts[0].etag, "\"e\"");
+  EXPECT_EQ(parts[0].checksum, "c=");
+  EXPECT_EQ(parts[1].number, 5u);
+  EXPECT_EQ(parts[1].checksum, "");
   EXPECT_EQ(xml_text("<x>" + xml_escape("\"a\" <b> & 'c'") + "</x>", "x"), "\"a\" <b> & 'c'");
 }
 

@@ -54,11 +54,7 @@ void add_sequence(rd_kafka_headers_t* headers, std::uint64_t sequence) {
 }  // namespace
 
 void Kafka::check(const Config& config, Checker& checker) {
-  if (config.brokers.empty()) checker.error("brokers", "no broker is named");
-  for (std::size_t i = 0; i < config.brokers.size(); ++i) {
-    if (config.brokers[i].find_first_of(", \t") != std::string::npos)
-      checker.error("brokers[" + std::to_string(i) + "]", "expected one HOST:PORT", "brokers: [one:9092, two:9092]");
-  }
+  check_brokers(config.brokers, checker);
   if (const auto topic = TopicTemplate::parse(config.topic); !topic) checker.error("topic", topic.error().message);
   if (config.dead_letter) {
     if (const auto wrong = wrong_topic(*config.dead_letter); !wrong.empty()) checker.error("dead_letter", wrong);
@@ -70,7 +66,7 @@ void Kafka::check(const Config& config, Checker& checker) {
 Kafka::Kafka(Config config, StageContext& context)
     : config_(std::move(config)),
       context_(context),
-      redact_(config_),
+      redact_(config_.librdkafka),
       topic_(template_of(config_)),
       schema_(schema_of(config_.format)),
       sequenced_(std::ranges::find(config_.headers, Header::sequence) != config_.headers.end()),

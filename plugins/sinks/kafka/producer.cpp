@@ -17,12 +17,6 @@ constexpr auto kLeaveItTo = 2ms;
 constexpr auto kPurgeLimit = 5s;
 constexpr int kSyslogWarning = 4;
 
-// Counters and times in it would make a new line of every try.
-std::string settled(std::string text) {
-  if (const auto at = text.rfind(" (after "); at != std::string::npos) text.resize(at);
-  return text;
-}
-
 }  // namespace
 
 Producer::Producer(ConfPtr conf, ProducerEvents& events, Logger& log, const Redactor& redact)

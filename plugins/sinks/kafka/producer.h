@@ -14,7 +14,7 @@
 #include <unordered_map>
 
 #include "fffa/context.h"
-#include "settings.h"
+#include "fffa_kafka/properties.h"
 
 namespace fffa::kafka {
 

@@ -63,7 +63,7 @@ TEST(Settings, NoValueIsRepeated) {
 
 TEST(Settings, SecretsAreTakenOutOfTexts) {
   const Redactor redact(
-      with({{"sasl.password", "hunter2"}, {"ssl.key.password", "hunter2more"}, {"client.id", "edge"}}));
+      with({{"sasl.password", "hunter2"}, {"ssl.key.password", "hunter2more"}, {"client.id", "edge"}}).librdkafka);
   EXPECT_EQ(redact("edge: hunter2 hunter2more, hunter2"), "edge: *** ***, ***");
 }
 

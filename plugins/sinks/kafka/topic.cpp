@@ -9,10 +9,6 @@
 namespace fffa::kafka {
 namespace {
 
-bool legal(char c) noexcept {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-';
-}
-
 bool in_a_name(const Field& field) noexcept {
   return field.type != FieldType::computed && field.type != FieldType::time;
 }
@@ -34,28 +30,14 @@ Error unknown_field(std::string_view name) {
   return fail("`${" + std::string(name) + "}` is no field that a topic may have (`fffa fields` lists fields)");
 }
 
-// Empty, or which character no topic's name may have.
-std::string wrong_character(std::string_view text) {
-  const auto bad = std::ranges::find_if_not(text, legal);
-  if (bad == text.end()) return {};
-  return "a topic's name has letters, digits, `.`, `_` and `-`, and no `" + std::string(1, *bad) + "`";
-}
-
 }  // namespace
-
-std::string wrong_topic(std::string_view name) {
-  if (name.empty()) return "a topic has a name";
-  if (name == "." || name == "..") return "`" + std::string(name) + "` is no name for a topic";
-  if (name.size() > kMostTopicChars) return "a topic's name has at most 249 characters";
-  return wrong_character(name);
-}
 
 Result<TopicTemplate> TopicTemplate::parse(std::string_view text) {
   TopicTemplate made;
   while (!text.empty()) {
     const auto open = std::min(text.find("${"), text.size());
     if (open > 0) {
-      if (const auto wrong = wrong_character(text.substr(0, open)); !wrong.empty()) return fail(wrong);
+      if (const auto wrong = wrong_topic_character(text.substr(0, open)); !wrong.empty()) return fail(wrong);
       made.parts_.push_back({std::string(text.substr(0, open)), nullptr});
       text.remove_prefix(open);
       continue;
@@ -85,7 +67,7 @@ void TopicTemplate::expand(const FlowRecord& record, const TextTable& texts, std
     }
   }
   std::ranges::replace_if(
-      name, [](char c) { return !legal(c); }, '_');
+      name, [](char c) { return !legal_in_topic(c); }, '_');
   if (name.size() > kMostTopicChars) name.resize(kMostTopicChars);
   if (name == "." || name == "..") name = "_";
 }

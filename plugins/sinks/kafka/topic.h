@@ -9,13 +9,9 @@
 #include "fffa/fields.h"
 #include "fffa/result.h"
 #include "fffa/text.h"
+#include "fffa_kafka/topic_name.h"
 
 namespace fffa::kafka {
-
-inline constexpr std::size_t kMostTopicChars = 249;  // Kafka's own limit
-
-// Empty, or why Kafka would not take this as (part of) a topic's name.
-std::string wrong_topic(std::string_view name);
 
 class TopicTemplate {
  public:

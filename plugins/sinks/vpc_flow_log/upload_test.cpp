@@ -218,6 +218,11 @@ TEST_F(Upload, OptionsAreChecked) {
     EXPECT_THAT(errors(std::string("bucket: logs\nendpoint: \"") + bad + "\"\n"), HasSubstr("is a URL without a path"))
         << bad;
   EXPECT_THAT(errors("bucket: logs\nbucket_region: a.evil\n"), HasSubstr("bucket_region"));
+  EXPECT_THAT(errors("addressing: path\n"), HasSubstr("there is no `bucket`"));
+  EXPECT_THAT(errors("bucket: a.b\naddressing: virtual\n"), HasSubstr("no certificate fits"));
+  for (const char* address : {"http://127.0.0.1:9000", "http://10.0.0.1", "http://[::1]:9000"})
+    EXPECT_THAT(errors(std::string("bucket: logs\naddressing: virtual\nendpoint: \"") + address + "\"\n"),
+                HasSubstr("cannot stand before an IP address"));
 }
 
 }  // namespace

@@ -129,7 +129,7 @@ class Uploader::Worker {
     measure(left, bytes, files.empty() ? nullptr : &files.front());
     for (std::size_t i = 0; i < files.size() && !stop; ++i) {
       auto outcome = upload(files[i]);
-      count(outcome, files[i]);
+      if (outcome.kind != Kind::ok) meters_.failed[static_cast<std::size_t>(outcome.kind)]->add();
       if (outcome.kind == Kind::ok) {
         const auto* next = i + 1 < files.size() ? &files[i + 1] : nullptr;
         measure(--left, bytes -= files[i].size, stays != nullptr ? stays : next);
@@ -152,8 +152,8 @@ class Uploader::Worker {
     meters_.oldest.set(static_cast<double>(std::max<TimeNs>(0, age)) / 1e9);
   }
 
-  void count(const aws::Uploaded& outcome, const StagedFile& file) {
-    if (outcome.kind != Kind::ok) return meters_.failed[static_cast<std::size_t>(outcome.kind)]->add();
+  // Before the file is removed: whoever sees that it is gone sees it counted.
+  void confirmed(const aws::Uploaded& outcome, const StagedFile& file) {
     (outcome.already_there ? meters_.already_there : meters_.stored).add();
     meters_.uploaded.add(file.size);
     context_.log().info((outcome.already_there ? "is there already: " : "uploaded ") + file.key(options_.prefix) +
@@ -169,6 +169,7 @@ class Uploader::Worker {
       return {Kind::rejected, false, system_error("open " + file.name).message, {}};
     const aws::LocalFile local{folder.get(), file.name, opened.get(), static_cast<std::uint64_t>(status.st_size)};
     auto outcome = aws::upload_file(s3_, local, file.key(options_.prefix));
+    if (outcome.kind == Kind::ok) confirmed(outcome, file);
     if (outcome.kind == Kind::ok && ::unlinkat(folder.get(), file.name.c_str(), 0) != 0)
       return {Kind::rejected, false, system_error("remove " + file.name).message, {}};
     if (outcome.kind == Kind::exists) rename(folder.get(), file);

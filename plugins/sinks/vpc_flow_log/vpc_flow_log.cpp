@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "vpc_flow_log.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <fstream>
 #include <utility>
@@ -11,7 +15,14 @@
 namespace fffa::vpc_flow_log {
 namespace {
 
+using namespace std::chrono_literals;
+
 constexpr std::size_t kMaxOpenFiles = 256;  // accounts x regions x 5 minutes; more are sealed early
+constexpr auto kCommitInterval = 1s;
+// So much is committed at once. The host offers no more than twice of it before it has completions.
+constexpr std::size_t kCommitBatches = 32;
+constexpr std::size_t kCommitRecords = 32768;
+constexpr int kReclaimAgain = 30;  // ticks
 
 std::string machine_id(StageContext& context) {
   std::string id;
@@ -45,6 +56,7 @@ UploadOptions upload_options(const Config& config) {
   options.s3.region = bucket_region(config);
   options.s3.endpoint = config.endpoint.value_or("");
   while (options.s3.endpoint.ends_with('/')) options.s3.endpoint.pop_back();
+  options.s3.addressing = config.addressing;
   options.s3.ca_file = variable("AWS_CA_BUNDLE");
   return options;
 }
@@ -55,12 +67,20 @@ bool is_name(std::string_view text, std::string_view others) {
   });
 }
 
+// Not an address: something in its last label is no digit.
+bool is_domain(std::string_view host) {
+  host = host.substr(0, host.find(':'));
+  const auto label = host.substr(host.rfind('.') + 1);
+  return std::ranges::any_of(label, [](char c) { return c < '0' || c > '9'; });
+}
+
 void check_upload(const Config& config, Checker& checker) {
   const auto needs_bucket = [&](const char* option, bool given) {
     if (given && !config.bucket) checker.error(option, "says how files are uploaded, and there is no `bucket`");
   };
   needs_bucket("prefix", config.prefix.has_value());
   needs_bucket("endpoint", config.endpoint.has_value());
+  needs_bucket("addressing", config.addressing != aws::S3Addressing::automatic);
   needs_bucket("bucket_region", config.bucket_region.has_value());
   needs_bucket("credentials_file", config.credentials_file.has_value());
   needs_bucket("max_staging", config.max_staging.has_value());
@@ -71,12 +91,17 @@ void check_upload(const Config& config, Checker& checker) {
     checker.error("prefix", "begins with a letter, not with `/`, and has at most 512 characters");
   if (config.bucket_region && !is_name(*config.bucket_region, "-"))
     checker.error("bucket_region", "is a region such as eu-central-1");
+  if (config.bucket && config.addressing == aws::S3Addressing::virtual_host &&
+      config.bucket->find('.') != std::string::npos && !config.endpoint.value_or("").starts_with("http://"))
+    checker.error("addressing", "no certificate fits a bucket with a dot in its name", "addressing: path");
   if (!config.endpoint) return;
   const auto scheme = config.endpoint->starts_with("https://") ? 8 : config.endpoint->starts_with("http://") ? 7 : 0;
   auto host = config.endpoint->substr(static_cast<std::size_t>(scheme));
   while (host.ends_with('/')) host.pop_back();
   if (scheme == 0 || !is_name(host, "-.:[]_"))
     checker.error("endpoint", "is a URL without a path", "such as https://minio.example:9000");
+  if (config.addressing == aws::S3Addressing::virtual_host && (host.starts_with('[') || !is_domain(host)))
+    checker.error("addressing", "a bucket cannot stand before an IP address", "addressing: path");
 }
 
 }  // namespace
@@ -109,41 +134,54 @@ VpcFlowLog::VpcFlowLog(Config config, StageContext& context)
       status_lines_(context.metrics().counter("fffa_vpc_status_lines_total", "NODATA and SKIPDATA lines")),
       deficits_lost_(
           context.metrics().counter("fffa_vpc_deficits_lost_total",
-                                    "Flows whose refused packets stand in an ACCEPT line too, for want of memory")) {
+                                    "Flows whose refused packets stand in an ACCEPT line too, for want of memory")),
+      commits_(context.metrics().counter("fffa_vpc_commits_total", "Times that added lines were synced to disk")) {
   auto format = make_vpc_format(context.texts(), format_options(config_));
   if (!format) throw Failure(format.error());
   format_ = std::move(*format);
   flow_log_id_ =
       config_.flow_log_id.value_or(default_flow_log_id(machine_id(context), context.id(), config_.log_format));
-  if (auto folder = directory_.folder({}); !folder) throw Failure(folder.error());
-  reclaim();
+  auto folder = directory_.folder({});
+  if (!folder) throw Failure(folder.error());
+  if (::faccessat(folder->fd.get(), ".", W_OK | X_OK, AT_EACCESS) != 0)
+    throw Failure(system_error("write into " + folder->path.string(), errno));
   if (config_.bucket) uploader_ = std::make_unique<Uploader>(upload_options(config_), context);
+  reclaim();
+  timer_ = context.every(kCommitInterval, [this] { tick(); });
+}
+
+void VpcFlowLog::tick() {
+  static_cast<void>(commit());
+  if (reclaim_in_ != 0 && --reclaim_in_ == 0) reclaim();
 }
 
 void VpcFlowLog::reclaim() {
   const auto found =
       common::reclaim_leftovers(directory_, {is_file_name, other_file_name, kFolderDepth, true}, context_.log());
   report_.reclaimed(found);
+  if (uploader_ && found.sealed != 0) uploader_->wake(0);
+  if (found.failed != 0) reclaim_in_ = kReclaimAgain;
 }
 
-Result<void> VpcFlowLog::write(const Batch& batch) {
-  if (uploader_ && config_.max_staging && uploader_->waiting() >= config_.max_staging->bytes)
-    return retry("the staging area " + config_.directory.string() + " holds `max_staging`: waiting for uploads");
-  const common::BatchMark now(batch);
-  if (pending_ != now) {
-    format(batch);
-    pending_ = now;
+void VpcFlowLog::write(std::shared_ptr<const Batch> batch, Completion completion) {
+  const auto again = std::ranges::find(offered_, batch, &Offered::batch);
+  if (again != offered_.end()) {
+    again->completion = std::move(completion);
+    static_cast<void>(commit());
+    return;
   }
-  if (auto flushed = flush(); !flushed) return flushed;
-  pending_.reset();
-  // The batch is delivered; a file that cannot be sealed is tried again with the next.
-  report_.outcome(seal(batch.watermark), "cannot seal a file yet");
-  return {};
+  format(*batch);  // in the order in which batches come, whatever becomes of them: windows have a memory
+  watermark_ = std::max(watermark_, batch->watermark);
+  records_ += batch->size();
+  offered_.push_back({std::move(batch), std::move(completion)});
+  if (records_ >= kCommitRecords || offered_.size() >= kCommitBatches || due()) static_cast<void>(commit());
 }
 
 Result<void> VpcFlowLog::close() {
-  auto result = flush();
-  if (result) result = seal(kEndOfInput);
+  timer_.reset();
+  // What cannot be committed is not delivered: the host has it, and says so.
+  Result<void> result;
+  if (commit()) result = seal(kEndOfInput);
   if (uploader_) uploader_->close();
   return result;
 }
@@ -209,9 +247,12 @@ std::unique_ptr<VpcFlowLog::OpenFile> VpcFlowLog::make_file(Text account, Text r
   auto name = [key, unique](unsigned attempt) {
     return file_name(key, static_cast<std::uint32_t>(common::name_hash(file_name(key, 0) + unique, attempt)));
   };
-  common::SealedFile::Options options{folder_of(key, config_.hive, config_.hourly), std::move(name), true,
+  common::SealedFile::Options options{folder_of(key, config_.hive, config_.hourly),
+                                      std::move(name),
+                                      true,
                                       std::string(format_->header()),
-                                      [this](const common::FileEvent& event) { on_event(event); }};
+                                      [this](const common::FileEvent& event) { on_event(event); },
+                                      true};
   return std::make_unique<OpenFile>(
       OpenFile{account, region, slot, false, common::SealedFile(directory_, std::move(options))});
 }
@@ -220,11 +261,39 @@ std::string VpcFlowLog::component(const std::optional<std::string>& chosen, Text
   return common::safe_component(chosen ? std::string_view(*chosen) : context_.texts().view(carried));
 }
 
-Result<void> VpcFlowLog::flush() {
+bool VpcFlowLog::due() const {
+  return files_.size() > kMaxOpenFiles ||
+         std::ranges::any_of(files_, [this](const auto& open) { return open->due(watermark_); });
+}
+
+// Delivers what is offered, all of it or nothing; then seals what is due.
+Result<void> VpcFlowLog::commit() {
+  const auto result = sync();
+  for (auto& offered : offered_) {
+    offered.on_disk = offered.on_disk || result.ok();
+    if (!offered.completion) continue;
+    auto completion = std::move(*offered.completion);
+    offered.completion.reset();
+    if (offered.on_disk) {
+      offered.batch.reset();
+      completion.done();
+    } else {
+      completion.error(result.error());
+    }
+  }
+  std::erase_if(offered_, [](const Offered& offered) { return !offered.batch; });
+  if (!result) return result;
+  if (std::exchange(records_, 0) != 0) commits_.add();
+  // What cannot be sealed is tried again with the next commit.
+  report_.outcome(seal(watermark_), "cannot seal a file yet");
+  return {};
+}
+
+Result<void> VpcFlowLog::sync() {
+  if (uploader_ && config_.max_staging && uploader_->waiting() >= config_.max_staging->bytes)
+    return retry("the staging area " + config_.directory.string() + " holds `max_staging`: waiting for uploads");
   for (const auto& open : files_) {
     if (auto flushed = open->file.flush(); !flushed) return flushed;
-    // What is on its way to a store counts as delivered when it is on disk.
-    if (!uploader_) continue;
     if (auto synced = open->file.sync(); !synced) return synced;
   }
   return {};
@@ -235,7 +304,7 @@ Result<void> VpcFlowLog::seal(TimeNs watermark) {
   Result<void> result;
   const bool crowded = files_.size() > kMaxOpenFiles;
   const auto done = [&](const std::unique_ptr<OpenFile>& open) {
-    if (!crowded && !open->full && open->slot + kFileInterval > watermark) return false;
+    if (!crowded && !open->due(watermark)) return false;
     open->full = true;  // whatever comes of it: behind a gzip stream's end nothing can be added
     auto sealed = open->file.seal();
     if (sealed.ok()) return true;

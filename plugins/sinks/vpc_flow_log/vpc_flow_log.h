@@ -13,7 +13,6 @@
 #include "fffa/format.h"
 #include "fffa/plugin.h"
 #include "fffa/stage.h"
-#include "fffa_common/batch_mark.h"
 #include "fffa_common/directory.h"
 #include "fffa_common/file_report.h"
 #include "fffa_common/sealed_file.h"
@@ -21,6 +20,11 @@
 #include "keys.h"
 #include "uploader.h"
 #include "windows.h"
+
+namespace fffa::aws {
+FFFA_ENUM(S3Addressing, (automatic, "auto", "in the host's name at AWS, in the path at an `endpoint`"),
+          (path, "path", "https://HOST/BUCKET/KEY"), (virtual_host, "virtual", "https://BUCKET.HOST/KEY"))
+}  // namespace fffa::aws
 
 namespace fffa::vpc_flow_log {
 
@@ -37,6 +41,7 @@ struct Config {
   std::optional<std::string> bucket;
   std::optional<std::string> prefix;
   std::optional<std::string> endpoint;
+  aws::S3Addressing addressing = aws::S3Addressing::automatic;
   std::optional<std::string> bucket_region;
   std::optional<std::filesystem::path> credentials_file;
   std::optional<ByteSize> max_staging;
@@ -53,6 +58,7 @@ FFFA_CONFIG(Config, (directory, "AWSLogs/... is made below it; with `bucket` fil
             (bucket, "S3 bucket that finished files are moved to"),
             (prefix, "in the bucket: keys are PREFIX/AWSLogs/..."),
             (endpoint, "base URL of an S3-compatible store; default: AWS's of the region"),
+            (addressing, "where requests name the bucket"),
             (bucket_region, "default: `region`, else AWS_REGION or AWS_DEFAULT_REGION, else what the server says"),
             (credentials_file,
              "shared credentials file; default: AWS_ACCESS_KEY_ID and others of the environment, "
@@ -60,14 +66,17 @@ FFFA_CONFIG(Config, (directory, "AWSLogs/... is made below it; with `bucket` fil
             (max_staging, "no more is taken while so many bytes wait for their upload; default: until the disk is full",
              range(ByteSize{1}, ByteSize{1'000'000'000'000'000})))
 
-class VpcFlowLog final : public Sink {
+// Group commit: what several batches added is synced to disk at once, every second or when there is much of it, and
+// then they all are delivered.
+class VpcFlowLog final : public AsyncSink {
  public:
   static constexpr bool accepts_cumulative = false;
   static std::vector<Resource> resources(const Config& config);
   static void check(const Config& config, Checker& checker);
 
   VpcFlowLog(Config config, StageContext& context);
-  Result<void> write(const Batch& batch) override;
+  void write(std::shared_ptr<const Batch> batch, Completion completion) override;
+  void flush() override { static_cast<void>(commit()); }
   Result<void> close() override;
 
  private:
@@ -77,6 +86,13 @@ class VpcFlowLog final : public Sink {
     TimeNs slot;
     bool full;
     common::SealedFile file;
+    bool due(TimeNs watermark) const { return full || slot + kFileInterval <= watermark; }
+  };
+  // A batch whose lines are in the files, though not on disk, or whose completion was told to come again.
+  struct Offered {
+    std::shared_ptr<const Batch> batch;  // the host offers a batch again as the same object
+    std::optional<Completion> completion;
+    bool on_disk = false;
   };
 
   Config config_;
@@ -93,9 +109,14 @@ class VpcFlowLog final : public Sink {
   std::unique_ptr<Uploader> uploader_;  // with a bucket
   Counter& status_lines_;
   Counter& deficits_lost_;
+  Counter& commits_;
+  std::vector<Offered> offered_;
+  std::size_t records_ = 0;  // of them, added since the last commit
+  TimeNs watermark_ = 0;
+  std::unique_ptr<Timer> timer_;
+  int reclaim_in_ = 0;  // ticks; 0: there is nothing left to reclaim
 
-  std::optional<common::BatchMark> pending_;  // formatted, not written yet
-
+  void tick();
   void reclaim();
   void on_event(const common::FileEvent& event);
   void format(const Batch& batch);
@@ -103,7 +124,9 @@ class VpcFlowLog final : public Sink {
   OpenFile& file_of(const AwsIdentity& aws, TimeNs end);
   std::unique_ptr<OpenFile> make_file(Text account, Text region, TimeNs slot);
   std::string component(const std::optional<std::string>& chosen, Text carried) const;
-  Result<void> flush();
+  bool due() const;
+  Result<void> commit();
+  Result<void> sync();
   Result<void> seal(TimeNs watermark);
 };
 

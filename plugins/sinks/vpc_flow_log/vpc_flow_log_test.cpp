@@ -236,34 +236,6 @@ TEST(VpcFlowLog, WhatAKilledRunLeftIsSealedAtTheNextStart) {
   EXPECT_TRUE(run.harness->context().captured_log().contains("left by a run that was killed"));
 }
 
-// The same batch comes again after an error: its lines must stand in the file once, refused packets be carried once.
-TEST(VpcFlowLog, ARetriedBatchIsFormattedOnce) {
-  Logs run;
-  auto deficit = run.record(kStart);
-  deficit.set(Has::refused);
-  deficit.refused_packets = 13;
-  deficit.refused_bytes = 4400;
-  const auto batch = run.batch(kStart, {deficit, run.record(kStart, 80)});
-  rlimit old{};
-  std::signal(SIGXFSZ, SIG_IGN);
-  ::getrlimit(RLIMIT_FSIZE, &old);
-  const rlimit none{0, old.rlim_max};  // not of descriptors: UBSan needs some to look at memory
-  ::setrlimit(RLIMIT_FSIZE, &none);
-  const auto failed = run.harness->write(batch);
-  const auto failed_again = run.harness->write(batch);
-  ::setrlimit(RLIMIT_FSIZE, &old);
-  ASSERT_FALSE(failed.ok());
-  EXPECT_EQ(failed.error().disposition, Disposition::retry);
-  ASSERT_FALSE(failed_again.ok());
-  ASSERT_TRUE(run.harness->write(batch).ok());
-  ASSERT_TRUE(run.harness->write(run.batch(kStart + 60 * kSecond, {run.record(kStart + 60 * kSecond)})).ok());
-  ASSERT_TRUE(run.harness->close().ok());
-  const auto text = run.read(0);
-  EXPECT_EQ(std::ranges::count(text, '\n'), 4);
-  EXPECT_THAT(text, HasSubstr(" 13 4400 1767225595 1767225600 REJECT OK\n"));
-  EXPECT_THAT(text, HasSubstr(" 11 4220 1767225655 1767225660 ACCEPT OK\n"));
-}
-
 TEST(VpcFlowLog, LateRecordsOfAFileThatCouldNotBeSealedAreInAnother) {
   Logs run;
   ASSERT_TRUE(run.harness->write(run.batch(kStart, {run.record(kStart + 59 * kSecond)})).ok());

@@ -39,6 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     fffa::fuzz::require(plain(uri_encode(found, true)) && plain(query_text({{found, found}})));
   }
   fffa::fuzz::require(upload_ids(text, text.substr(0, size / 2)).size() <= 1000);
+  fffa::fuzz::require(listed_parts(text).size() <= 1000);
   for (const char c : printable(text, 200)) fffa::fuzz::require(c >= ' ' && c <= '~');
   const auto date = parse_http_date(text);
   fffa::fuzz::require(!date || *date > 0);

@@ -12,6 +12,7 @@ import urllib.request
 from servers import PASSWORD, USER, free_port
 
 START = 1_767_225_600  # 2026-01-01 00:00:00
+TICK = 59_999  # the number of packets that only move time
 
 PIPELINE = """
 sources:
@@ -31,6 +32,7 @@ sinks:
 shutdown_timeout: {shutdown}
 metrics: {{listen: "127.0.0.1:{port}"}}
 """
+SINK_LINE = PIPELINE.splitlines().index("  logs:") + 1
 
 
 def packet(number, second):
@@ -79,7 +81,7 @@ class Run:
 
     def pass_time(self, minute):
         """A packet that only moves time."""
-        self.send([59], minute)
+        self.send([TICK], minute)
 
     def end(self, how=None, timeout=60):
         """By end of input, or a signal. The exit code."""

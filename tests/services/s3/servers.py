@@ -29,7 +29,7 @@ class Minio:
 
     def start(self):
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "MINIO_ROOT_USER": USER, "MINIO_ROOT_PASSWORD": PASSWORD,
-                       "MINIO_BROWSER": "off", "MINIO_UPDATE": "off", "MINIO_CALLHOME_ENABLE": "off"}
+                       "MINIO_DOMAIN": "localhost", "MINIO_BROWSER": "off", "MINIO_UPDATE": "off", "MINIO_CALLHOME_ENABLE": "off"}
         with open(self.folder / "minio.log", "ab") as log:
             self.process = subprocess.Popen([self.program, "server", "--quiet", "--address", f"127.0.0.1:{self.port}", self.folder / "data"],
                                             env=environment, stdout=log, stderr=log)
@@ -76,10 +76,11 @@ ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>made up</Message></
 class Proxy(Server):
     """Passes requests on to a store. `faults` holds, for each request to come that `matches`, one of
     500, 503 (SlowDown), "200" (with an error in the body), "reset" (in the middle of the body), "lost" (done, but the answer is lost),
-    "slow" (bytes trickle), None."""
+    "slow" (bytes trickle), "expired" (the credentials), None. Access keys in `expired` have expired."""
 
     def __init__(self, store):
         self.store, self.faults, self.seen, self.matches = store, [], [], lambda method, path: True
+        self.expired, self.hosts = set(), set()
         super().__init__(ProxyHandler)
 
 
@@ -107,6 +108,7 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
         length = int(self.headers.get("Content-Length") or 0)
         fault = proxy.faults.pop(0) if proxy.faults and proxy.matches(self.command, self.path) else None
         proxy.seen.append((self.command, self.path, fault))
+        proxy.hosts.add(self.headers["Host"])
         if fault == "reset":
             self.rfile.read(length // 2)
             return self.cut()
@@ -119,6 +121,8 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
         if fault in (500, 503):
             code = "InternalError" if fault == 500 else "SlowDown"
             return self.answer(fault, ERROR.format(code).encode(), [("Retry-After", "1")] if fault == 503 else [])
+        if fault == "expired" or any(f"Credential={key}/" in self.headers.get("Authorization", "") for key in proxy.expired):
+            return self.answer(400, ERROR.format("ExpiredToken").encode())
         if fault == "200":
             return self.answer(200, ERROR.format("InternalError").encode())
         store = http.client.HTTPConnection("127.0.0.1", proxy.store.port, timeout=30)

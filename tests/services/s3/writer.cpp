@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
 // writer PLUGIN OPTIONS FIRST: writes records for ever, numbered from FIRST on (source and destination port tell the
-// number), and prints after each batch that was acknowledged how many are. FIRST 0: writes none, uploads what is there.
+// number), as fast as the sink takes them, and prints the number behind each batch that was acknowledged. FIRST 0:
+// writes none, uploads what is there.
 #include <dlfcn.h>
 
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
 
-#include "fffa/testing/harness.h"
+#include "fffa/plugin.h"
+#include "fffa/stage.h"
+#include "fffa/testing/config_text.h"
+#include "fffa/testing/context.h"
 
 namespace {
 
@@ -40,35 +45,61 @@ FlowRecord record(std::uint64_t number, TimeNs end) {
   return r;
 }
 
+// Prints what is acknowledged, in the order in which it was written.
+class Printed final : public Completion::State {
+ public:
+  explicit Printed(std::uint64_t end) : end_(end) {}
+  void complete(Result<void> result) noexcept override {
+    if (!result.ok()) std::exit(1);
+    std::printf("%llu\n", static_cast<unsigned long long>(end_));
+    std::fflush(stdout);
+  }
+
+ private:
+  std::uint64_t end_;
+};
+
+// The server may be in trouble for a while of real time, which the stage's clock knows nothing of.
+void upload(fffa::testing::TestContext& context) {
+  for (int i = 0; i < 60 && context.captured_metrics().value("fffa_s3_waiting_files") != 0; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+    context.advance(std::chrono::seconds(31));
+  }
+  for (const auto& line : context.captured_log().lines()) {
+    if (line.level >= LogLevel::warning) std::fprintf(stderr, "%s\n", line.message.c_str());
+  }
+}
+
+void write(AsyncSink& sink, fffa::testing::TestContext& context, std::uint64_t number) {
+  for (TimeNs second = 1;; ++second) {
+    auto batch = std::make_shared<Batch>();
+    batch->watermark = fffa::testing::kTestStart + second * kSecond;
+    for (std::uint64_t i = 0; i < kPerBatch; ++i) batch->records.push_back(record(number++, batch->watermark));
+    sink.write(std::move(batch), Completion(std::make_unique<Printed>(number)));
+    context.advance(std::chrono::milliseconds(75));  // a commit for every 14 batches; uploads what was sealed
+    context.run_pending();
+  }
+}
+
 }  // namespace
 
 int main(int, char** arguments) {
-  auto made = fffa::testing::Harness::make(plugin_type(arguments[1]), arguments[2]);
-  if (!made) {
+  const auto& type = plugin_type(arguments[1]);
+  const auto config = fffa::testing::parse_config(arguments[2]);
+  fffa::testing::TestContext context("writer", type.name);
+  auto made = type.create(*config, context);
+  if (!made.ok()) {
     std::fprintf(stderr, "%s\n", made.error().message.c_str());
     return 1;
   }
-  auto& harness = **made;
-  std::uint64_t number = std::strtoull(arguments[3], nullptr, 10);
-  harness.run_pending();
-  if (number == 0) {
-    // The server may be in trouble for a while of real time, which the stage's clock knows nothing of.
-    for (int i = 0; i < 60 && harness.context().captured_metrics().value("fffa_s3_waiting_files") != 0; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(500));
-      harness.advance(std::chrono::seconds(31));
-    }
-    for (const auto& line : harness.context().captured_log().lines()) {
-      if (line.level >= LogLevel::warning) std::fprintf(stderr, "%s\n", line.message.c_str());
-    }
-    return 0;
+  const std::uint64_t first = std::strtoull(arguments[3], nullptr, 10);
+  context.run_pending();
+  if (first == 0) {
+    upload(context);
+  } else {
+    write(static_cast<AsyncSink&>(**made), context, first);
   }
-  for (TimeNs second = 1;; ++second) {
-    Batch batch;
-    batch.watermark = fffa::testing::kTestStart + second * kSecond;
-    for (std::uint64_t i = 0; i < kPerBatch; ++i) batch.records.push_back(record(number++, batch.watermark));
-    if (!harness.write(batch).ok()) return 1;
-    std::printf("%llu\n", static_cast<unsigned long long>(number));
-    std::fflush(stdout);
-    harness.run_pending();  // uploads what was sealed
-  }
+  made->reset();
+  context.forget_pending();
+  return 0;
 }

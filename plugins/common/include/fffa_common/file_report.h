@@ -17,7 +17,7 @@ class FileReport {
   explicit FileReport(StageContext& context);
 
   void on_event(const FileEvent& event);
-  void reclaimed(const Leftovers& found) { sealed_.add(found.sealed); }
+  void reclaimed(const Leftovers& found);
   // Says a failure once, until it is another or none.
   void outcome(const Result<void>& result, const char* what);
 

@@ -28,9 +28,17 @@ class Deflater {
   std::unique_ptr<State> state_;
 };
 
-// Reads what can be read of a gzip file that may be cut short or damaged: `text` is called with each piece, in order;
-// false stops. `read` fills a buffer and gives the number of bytes, 0 at the end. True if the stream was whole.
-bool inflate_prefix(const std::function<std::size_t(char* buffer, std::size_t size)>& read,
-                    const std::function<bool(std::string_view text)>& text);
+// What can be kept of a gzip file that may be cut short or damaged.
+struct GzipPrefix {
+  bool whole = false;       // the stream has its end, at `size`
+  std::uint64_t size = 0;   // bytes of the file: up to the last sync() or finish() behind a whole line
+  std::uint64_t lines = 0;  // in them
+  std::uint64_t text = 0;   // their characters ...
+  std::uint32_t crc = 0;    // ... and checksum
+  // What ends the stream at `size`.
+  std::string end() const;
+};
+// `read` fills a buffer and gives the number of bytes, 0 at the end.
+GzipPrefix gzip_prefix(const std::function<std::size_t(char* buffer, std::size_t size)>& read);
 
 }  // namespace fffa::common

@@ -23,7 +23,8 @@ struct LeftoverOptions {
 struct Leftovers {
   std::uint64_t sealed = 0;  // given their final name, cut after the last whole line
   std::uint64_t empty = 0;   // held no whole record: removed
-  std::uint64_t failed = 0;  // left as they are
+  std::uint64_t failed = 0;  // left as they are, for another try
+  std::string trouble;       // why; empty: none failed
 };
 
 // Seals every part file below `directory` that no living process has locked: its longest prefix of whole lines gets the

@@ -44,6 +44,8 @@ class SealedFile {
     bool gzip = false;
     std::string header;  // first line, without newline; empty: none
     std::function<void(const FileEvent&)> on_event;
+    // What was written is kept until sync() succeeded: where that fails the kernel may have forgotten it.
+    bool durable = false;
   };
   SealedFile(const Directory& directory, Options options);
   SealedFile(SealedFile&&) noexcept = default;
@@ -59,7 +61,8 @@ class SealedFile {
   // Flushes, syncs to disk, gives the file its final name. Nothing may follow. Without a line ever added it leaves no
   // file.
   Result<void> seal();
-  // Syncs what was flushed to disk, and the part file's name: the next start finds it after a power loss.
+  // Syncs what was flushed to disk, and the part file's name: the next start finds it after a power loss. Costs nothing
+  // where nothing was flushed since the last time.
   Result<void> sync();
 
   std::uint64_t size() const noexcept { return written_ + pending_.size(); }  // bytes of the file, about
@@ -75,22 +78,28 @@ class SealedFile {
   std::string part_;
   unsigned attempt_ = 0;
   Deflater deflater_;
-  std::string raw_;      // lines added since the last flush, as text
-  std::string pending_;  // bytes of the file that are not written yet
+  std::string raw_;          // lines added since the last flush, as text
+  std::size_t encoded_ = 0;  // of raw_
+  std::string pending_;      // bytes of the file that are not written yet
+  std::string unsynced_;     // durable: bytes that are written, and not synced yet
   std::uint64_t written_ = 0;
   std::uint64_t lines_ = 0;      // added
   std::uint64_t raw_lines_ = 0;  // of them, since the last flush
+  bool synced_ = true;
   bool name_synced_ = false;
   bool finished_ = false;
   bool renamed_ = false;
   bool sealed_ = false;
 
   void encode(std::string_view text);
+  void encode_added();
+  void forget_added();
   void begin_stream();
   void complete_stream();
   Result<void> open();
   Result<bool> try_open(unsigned attempt);
   Result<void> write_pending();
+  Result<void> sync_written();
   Result<void> rename();
   bool gone();
   Result<void> start_over();

@@ -25,8 +25,9 @@ struct Uploaded {
   std::chrono::seconds retry_after{0};  // not ok
 };
 
-// While an upload in parts is under way, `.NAME.upload` beside the file holds its id. An upload that was cut off, by
-// SIGKILL too, is ended at the next attempt, so that no parts stay in the store.
+// While an upload in parts is under way, `.NAME.upload` beside the file holds its id. One that was cut off, by SIGKILL
+// too, goes on with the next attempt: what the store has is not sent again. If that cannot be it is ended, so that no
+// parts stay in the store.
 std::string upload_mark(std::string_view name);
 
 // ok: the server has confirmed every byte. `exists`: something else has the key.

@@ -16,15 +16,30 @@
 
 namespace fffa::aws {
 
+// Where a request names the bucket.
+enum class S3Addressing : std::uint8_t {
+  automatic,     // in the host's name at AWS, in the path at an endpoint of one's own
+  path,          // https://HOST/BUCKET/KEY
+  virtual_host,  // https://BUCKET.HOST/KEY
+};
+
 struct S3Options {
   std::string bucket;
   std::string region;    // empty: us-east-1, until the server says another
   std::string endpoint;  // "https://minio.example:9000"; empty: AWS's of the region
-  std::string ca_file;   // empty: the system's
+  S3Addressing addressing = S3Addressing::automatic;
+  std::string ca_file;  // empty: the system's
   std::chrono::milliseconds connect_timeout{5000};
   std::chrono::seconds stalled{30};
   std::uint64_t part_size = 16 * 1024 * 1024;  // larger objects are sent in parts of it
 };
+
+struct S3Place {
+  std::string url;   // without path
+  std::string host;  // as the header says it
+  std::string path;  // encoded
+};
+S3Place place_of(const S3Options& options, const std::string& key);
 
 // What is sent as a body; its digest goes before it.
 struct S3Body {

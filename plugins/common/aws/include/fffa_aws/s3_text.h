@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,6 +24,14 @@ bool is_error(std::string_view xml);  // there is an <Error>
 std::string error_code(std::string_view xml);
 // The upload ids of one key in a list of multipart uploads, at most 1000.
 std::vector<std::string> upload_ids(std::string_view xml, std::string_view key);
+
+struct ListedPart {
+  std::size_t number = 0;
+  std::uint64_t size = 0;
+  std::string etag, checksum;  // of SHA-256, in base64; empty: not said
+};
+// The parts of a multipart upload, at most 1000.
+std::vector<ListedPart> listed_parts(std::string_view xml);
 
 // For a message: what is not printable ASCII becomes `?`, and after `longest` it ends.
 std::string printable(std::string_view text, std::size_t longest);

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT
+#include "buffer.h"
+
+#include "disk_buffer.h"
+#include "memory_buffer.h"
+
+namespace fffa::core {
+
+Result<std::shared_ptr<Buffer>> Buffer::make(const StageSpec& spec, Host& host, std::shared_ptr<Services> services,
+                                             std::shared_ptr<Waker> intake) {
+  if (spec.buffer.type == BufferSpec::Type::disk)
+    return DiskBuffer::open(spec, host, std::move(services), std::move(intake));
+  return std::shared_ptr<Buffer>(std::make_shared<MemoryBuffer>(spec, host, std::move(services), std::move(intake)));
+}
+
+void Buffer::start(std::shared_ptr<void> keep) {
+  begin();
+  thread_.start([this, keep = std::move(keep)] { main(); });
+}
+
+void Buffer::stop() noexcept {
+  stopping_ = true;
+  intake_->signal();
+}
+
+void Buffer::main() {
+  while (!stopping_ && !end_taken_ && !services_->abandoned) {
+    if (const auto pause = fill(); pause != kNow && !end_taken_) intake_->sleep(pause);
+  }
+  // The run is given up: what still waits in the inbox is saved, if it can be at once.
+  if (keeps() && services_->abandoned)
+    for (const auto by = Monotonic::now() + services_->tuning.leave_behind / 2;
+         Monotonic::now() < by && fill() == kNow;) {
+    }
+  ended_ = true;
+  host_.has_more();
+}
+
+}  // namespace fffa::core

@@ -1,0 +1,506 @@
+// SPDX-License-Identifier: MIT
+// Buffers of sinks: what is acknowledged when, what outlives the process, what is given up, and that the accounts say
+// so.
+#include "buffer.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <mutex>
+#include <set>
+
+#include "engine.h"
+#include "fake_stages.h"
+#include "spool/test_folder.h"
+
+namespace fffa::core {
+namespace {
+
+using namespace fake;
+
+constexpr TimeNs kStart = 1'767'225'600'000'000'000;
+
+// batch_of(), with flows and times that can be: a record without them cannot be kept on disk.
+Batch flows(std::size_t n, TimeNs watermark, std::int64_t first) {
+  Batch batch = batch_of(n, watermark, first);
+  for (auto& record : batch) {
+    record.flow = {{10, 0, 0, 1}, {10, 0, 0, 2}, 1000, 443, 6, 4};
+    record.first_seen = record.last_seen += kStart;
+  }
+  return batch;
+}
+
+struct Buffers : ::testing::Test {
+  testing::Folder folder;
+  std::mutex mutex;
+  std::vector<std::int64_t> got;   // first_seen of what was delivered, from kStart
+  std::vector<TimeNs> watermarks;  // with it
+  std::set<std::uint64_t> sequences;
+  std::atomic<int> delivered{0}, held{0}, lost{0};  // acknowledgements
+  std::atomic<bool> down{false};
+
+  static Location place() { return {std::make_shared<std::string>("pipe.yaml"), 12, 5}; }
+  static BufferSpec disk(std::uint64_t max_size = 1 << 20, WhenFull when_full = WhenFull::block) {
+    return {BufferSpec::Type::disk, max_size, when_full, {}, place()};
+  }
+  static BufferSpec memory(std::uint64_t max_size, WhenFull when_full = WhenFull::block) {
+    return {BufferSpec::Type::memory, max_size, when_full, {}, {}};
+  }
+
+  // `batches` of `records`, first_seen counting up from `first`; then it waits to be stopped, if it is `live`.
+  StageSpec& source(Rig& rig, int batches, std::size_t records = 1, std::int64_t first = 1, bool live = false) {
+    rig.options.state_root = folder.path();
+    return rig.source("in", [=, this](Output& out) {
+      for (int i = 0; i < batches; ++i) {
+        const auto at = first + i * static_cast<std::int64_t>(records);
+        if (!out.emit(flows(records, at, at), [this](Outcome outcome) {
+              ++(outcome == Outcome::delivered ? delivered : outcome == Outcome::lost ? lost : held);
+            }))
+          break;
+      }
+      while (live && out.wait(1ms)) {
+      }
+      out.settle();
+      return Result<void>{};
+    });
+  }
+  StageSpec& sink(Rig& rig, const BufferSpec& buffer, std::size_t capacity = 65536) {
+    auto& spec = rig.sink(
+        "out",
+        [this](const Batch& batch) -> Result<void> {
+          if (down) return retry("connect to 192.0.2.1: refused");
+          const std::lock_guard lock(mutex);
+          for (const auto& record : batch) {
+            got.push_back(record.first_seen - kStart);
+            EXPECT_TRUE(sequences.insert(record.sequence * 1000 + static_cast<std::uint64_t>(record.run_id)).second);
+          }
+          watermarks.push_back(batch.watermark);
+          return {};
+        },
+        {"in"}, capacity);
+    spec.buffer = buffer;
+    return spec;
+  }
+  std::size_t count() {
+    const std::lock_guard lock(mutex);
+    return got.size();
+  }
+  static std::vector<std::int64_t> up_to(std::int64_t n, std::int64_t first = 1) {
+    std::vector<std::int64_t> all;
+    for (auto i = first; i <= n; ++i) all.push_back(i);
+    return all;
+  }
+  static Balance balance_of(Rig& rig) {
+    const auto all = rig.engine->balances();
+    const auto at = all.find("out");
+    return at == all.end() ? Balance{} : at->second;
+  }
+  static void expect_even(const Balance& balance) { EXPECT_TRUE(balance.unaccounted().empty()) << to_string(balance); }
+};
+
+TEST_F(Buffers, WhatIsOnDiskIsAcknowledgedAndDeliveredByTheNextRun) {
+  down = true;
+  {
+    Rig rig;
+    source(rig, 20, 3, 1, true);
+    sink(rig, disk());
+    rig.start();
+    ASSERT_TRUE(eventually([&] { return delivered == 20; })) << "acknowledged, though nothing was delivered";
+    EXPECT_EQ(rig.stop(), kExitOk) << "what waits on disk is not lost";
+    const auto balance = balance_of(rig);
+    expect_even(balance);
+    EXPECT_EQ(balance.seen, (Tally{60, 120, 6000}));
+    EXPECT_EQ(balance.held, balance.seen);
+    EXPECT_EQ(balance.kept, balance.held);
+    EXPECT_EQ(rig.log->count("waits in the buffer for the next start: 120 packets 6000 bytes 60 records"), 1u)
+        << rig.log->all();
+  }
+  EXPECT_EQ(count(), 0u);
+  down = false;
+  Rig rig;
+  source(rig, 10, 1, 61);
+  sink(rig, disk());
+  EXPECT_EQ(rig.run(), kExitOk);
+  EXPECT_EQ(got, up_to(70)) << "what was left comes first";
+  EXPECT_TRUE(std::is_sorted(watermarks.begin(), watermarks.end())) << "an earlier run's end is not this one's";
+  const auto balance = balance_of(rig);
+  expect_even(balance);
+  EXPECT_EQ(balance.restored.records, 60);
+  EXPECT_EQ(balance.delivered.records, 70);
+  EXPECT_EQ(balance.kept, Tally{});
+  EXPECT_EQ(rig.log->count("restored 120 packets 6000 bytes 60 records"), 1u) << rig.log->all();
+  EXPECT_NE(rig.engine->metrics().text().find(R"(fffa_buffer_restored_records_total{stage="out",type="fake"} 60)"),
+            std::string::npos);
+}
+
+TEST_F(Buffers, EverythingComesThroughInOrder) {
+  Rig rig;
+  source(rig, 500, 7);
+  sink(rig, disk());
+  EXPECT_EQ(rig.run(), kExitOk);
+  EXPECT_EQ(got, up_to(3500));
+  EXPECT_EQ(watermarks.back(), kEndOfInput);
+  EXPECT_EQ(delivered, 500);
+  expect_even(balance_of(rig));
+  EXPECT_TRUE(testing::Folder().files("").empty());
+}
+
+TEST_F(Buffers, ASinkThatFailsNowAndThenGetsAll) {
+  Rig rig;
+  source(rig, 200);
+  std::atomic<int> calls{0};
+  rig.sink("out",
+           [&](const Batch& batch) -> Result<void> {
+             if (++calls % 5 == 0) return calls % 2 == 0 ? fail("broken") : retry("busy");
+             for (const auto& record : batch) got.push_back(record.first_seen - kStart);
+             return {};
+           },
+           {"in"})
+      .buffer = disk();
+  EXPECT_EQ(rig.run(), kExitOk);
+  EXPECT_EQ(got, up_to(200));
+}
+
+TEST_F(Buffers, AnAsyncSinkMayCompleteInAnyOrder) {
+  std::mutex late_mutex;
+  std::vector<Completion> late;
+  {
+    Rig rig;
+    source(rig, 40, 1, 1, true);
+    rig.add("out", StageKind::async_sink,
+            [&](StageContext&, const ConfigNode&) {
+              auto stage = std::make_unique<FakeAsyncSink>();
+              stage->on_write = [&](std::shared_ptr<const Batch> batch, Completion completion) {
+                const std::lock_guard lock(late_mutex);
+                const bool even = !batch->empty() && batch->records[0].first_seen % 2 == 0;
+                if (even) completion.done();
+                if (!even) late.push_back(std::move(completion));
+              };
+              return stage;
+            },
+            {"in"})
+        .buffer = disk();
+    rig.pipeline.settings.shutdown_timeout = 300ms;
+    rig.start();
+    ASSERT_TRUE(eventually([&] { return delivered == 40 && balance_of(rig).delivered.records == 20; }));
+    EXPECT_EQ(rig.stop(), kExitOk);
+    EXPECT_EQ(balance_of(rig).kept.records, 20);
+  }
+  late.clear();
+  Rig rig;
+  source(rig, 0);
+  sink(rig, disk());
+  EXPECT_EQ(rig.run(), kExitOk);
+  ASSERT_EQ(got.size(), 20u) << "only what was not delivered comes again";
+  for (std::size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i], static_cast<std::int64_t>(2 * i + 1));
+}
+
+TEST_F(Buffers, AFullOneHoldsTheSourceBack) {
+  down = true;
+  Rig rig;
+  source(rig, 200, 50);
+  sink(rig, disk(64 << 10), 100);
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return rig.engine->health().degraded().count("out (buffer)") == 1; }));
+  EXPECT_NE(rig.engine->health().degraded().at("out (buffer)").find("pipe.yaml:12:5"), std::string::npos);
+  const int then = delivered;
+  std::this_thread::sleep_for(50ms);
+  EXPECT_EQ(delivered, then) << "nothing more is taken";
+  EXPECT_LT(then, 100);
+  down = false;
+  EXPECT_EQ(rig.wait(), kExitOk);
+  EXPECT_EQ(got, up_to(10'000));
+  EXPECT_TRUE(rig.engine->health().degraded().empty());
+}
+
+TEST_F(Buffers, DropOldestCountsWhatItGivesUp) {
+  down = true;
+  Rig rig;
+  source(rig, 200, 50, 1, true);
+  sink(rig, disk(64 << 10, WhenFull::drop_oldest), 100);
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return delivered == 200; }));
+  const auto before = balance_of(rig);
+  EXPECT_GT(before.lost.records, 5000);
+  EXPECT_GT(before.held.records, 50);
+  down = false;
+  ASSERT_TRUE(eventually([&] { return balance_of(rig).held.empty(); }));
+  EXPECT_EQ(rig.stop(), kExitLost);
+  const auto balance = balance_of(rig);
+  expect_even(balance);
+  EXPECT_EQ(balance.seen.records, 10'000);
+  EXPECT_EQ(balance.delivered.records, static_cast<std::int64_t>(got.size()));
+  EXPECT_EQ(balance.held, Tally{});
+  ASSERT_FALSE(got.empty());
+  EXPECT_EQ(got.back(), 10'000) << "the newest are there";
+  EXPECT_NE(rig.engine->metrics().text().find(R"(reason="buffer_full")"), std::string::npos);
+}
+
+TEST_F(Buffers, OneInMemoryAcknowledgesWhatIsDelivered) {
+  down = true;
+  Rig rig;
+  source(rig, 300, 1, 1, true);
+  sink(rig, memory(1 << 20), 10);
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return balance_of(rig).held.records == 300; })) << "beyond the queue";
+  EXPECT_EQ(delivered, 0);
+  down = false;
+  ASSERT_TRUE(eventually([&] { return delivered == 300; }));
+  EXPECT_EQ(rig.stop(), kExitOk);
+  EXPECT_EQ(got, up_to(300));
+  expect_even(balance_of(rig));
+}
+
+TEST_F(Buffers, OneInMemoryBlocksOrDropsTheOldest) {
+  for (const auto when_full : {WhenFull::block, WhenFull::drop_oldest}) {
+    got.clear(), sequences.clear(), delivered = 0, lost = 0;
+    down = true;
+    Rig rig;
+    source(rig, 1000, 10, 1, true);
+    sink(rig, memory(64 << 10, when_full), 10);
+    rig.start();
+    ASSERT_TRUE(eventually([&] { return balance_of(rig).held.records > 60; }));
+    if (when_full == WhenFull::drop_oldest) {
+      ASSERT_TRUE(eventually([&] { return balance_of(rig).seen.records == 10'000; }));
+    }
+    EXPECT_LT(balance_of(rig).held.records, 200);
+    down = false;
+    ASSERT_TRUE(eventually([&] { return delivered + lost == 1000; }));
+    const bool drops = when_full == WhenFull::drop_oldest;
+    EXPECT_EQ(rig.stop(), drops ? kExitLost : kExitOk);
+    expect_even(balance_of(rig));
+    EXPECT_EQ(balance_of(rig).lost.records, 10 * lost);
+    EXPECT_EQ(lost > 0, drops);
+    EXPECT_EQ(got.back(), 10'000);
+  }
+}
+
+// ---- directories
+
+TEST_F(Buffers, TwoRunsCannotShareOne) {
+  Rig first;
+  source(first, 1, 1, 1, true);
+  sink(first, disk());
+  first.start();
+  ASSERT_TRUE(eventually([&] { return count() == 1; }));
+  auto log = std::make_shared<Log>();
+  Engine::Options options;
+  options.log = log;
+  options.state_root = folder.path();
+  Engine second(first.pipeline, options);
+  EXPECT_EQ(second.run(), kExitFailed);
+  EXPECT_EQ(log->count("is in use"), 1u) << log->all();
+  EXPECT_EQ(log->count("(pipe.yaml:12:5)"), 1u) << log->all();
+  EXPECT_EQ(first.stop(), kExitOk);
+}
+
+TEST_F(Buffers, ADirectoryThatCannotBeUsedIsAnErrorAtTheStart) {
+  testing::write_file(folder.path() / "file", "");
+  Rig rig;
+  source(rig, 1);
+  auto buffer = disk();
+  buffer.directory = folder.path() / "file";
+  sink(rig, buffer);
+  EXPECT_EQ(rig.run(), kExitFailed);
+  EXPECT_EQ(rig.log->count("out (fake): buffer: "), 1u) << rig.log->all();
+  EXPECT_EQ(rig.log->count("(pipe.yaml:12:5)"), 1u);
+}
+
+TEST_F(Buffers, ADirectoryThatOthersMayWriteIsNotTrustedByRoot) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+  std::filesystem::create_directory(folder.path() / "shared");
+  std::filesystem::permissions(folder.path() / "shared", std::filesystem::perms::all);
+  Rig rig;
+  source(rig, 1);
+  auto buffer = disk();
+  buffer.directory = folder.path() / "shared";
+  sink(rig, buffer);
+  EXPECT_EQ(rig.run(), kExitFailed);
+  EXPECT_EQ(rig.log->count("not trusted as root"), 1u) << rig.log->all();
+}
+
+TEST_F(Buffers, DamageIsLossThatIsCounted) {
+  down = true;
+  {
+    Rig rig;
+    source(rig, 3, 5, 1, true);
+    sink(rig, disk());
+    rig.start();
+    ASSERT_TRUE(eventually([&] { return delivered == 3; }));
+    EXPECT_EQ(rig.stop(), kExitOk);
+  }
+  const auto path = folder.path() / "out/buffer/00000000000000000001.seg";
+  auto image = testing::read_file(path);
+  image[FrameHeader::kSize + 20] ^= 1;
+  testing::write_file(path, image);
+  down = false;
+  Rig rig;
+  source(rig, 0);
+  sink(rig, disk());
+  EXPECT_EQ(rig.run(), kExitLost);
+  EXPECT_EQ(got, up_to(15, 6)) << "the rest is delivered";
+  const auto balance = balance_of(rig);
+  expect_even(balance);
+  EXPECT_EQ(balance.restored.records, 15);
+  EXPECT_EQ(balance.lost, (Tally{5, 10, 500}));
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "out/buffer/00000000000000000001.damaged"));
+  const auto metrics = rig.engine->metrics().text();
+  EXPECT_NE(metrics.find(R"(fffa_buffer_damaged_segments_total{stage="out",type="fake"} 1)"), std::string::npos);
+  EXPECT_NE(metrics.find(R"(reason="buffer_damaged")"), std::string::npos);
+}
+
+TEST_F(Buffers, ASinkWhoseReaderHasGoneKeepsWhatItHas) {
+  {
+    Rig rig;
+    source(rig, 5, 1, 1, true);
+    auto& spec =
+        rig.sink("out", [](const Batch&) -> Result<void> { return gone("write to a pipe: Broken pipe"); }, {"in"});
+    spec.buffer = disk();
+    rig.start();
+    EXPECT_EQ(rig.wait(), kExitOk) << "it ends by itself: no sink is left";
+    EXPECT_EQ(balance_of(rig).kept.records, 5);
+  }
+  Rig rig;
+  source(rig, 0);
+  sink(rig, disk());
+  EXPECT_EQ(rig.run(), kExitOk);
+  EXPECT_EQ(got, up_to(5));
+}
+
+// ---- reloads
+
+struct BufferReload : Buffers {
+  Rig rig;
+  BufferReload() {
+    down = true;
+    rig.can_reload();
+    rig.pipeline.settings.shutdown_timeout = 500ms;
+  }
+};
+
+TEST_F(BufferReload, TheSinkThatComesGoesOnFromTheSameBuffer) {
+  source(rig, 300, 2, 1, true);
+  sink(rig, disk()).options = options("1");
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return delivered == 300; }));
+  auto next = rig.pipeline;
+  next.stages[1].options = options("2");
+  next.stages[1].buffer.max_size *= 2;
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("reloaded in"), 1u) << rig.log->all();
+  expect_even(balance_of(rig));
+  EXPECT_EQ(balance_of(rig).held.records, 600);
+  down = false;
+  ASSERT_TRUE(eventually([&] { return count() == 600; }));
+  EXPECT_EQ(rig.stop(), kExitOk);
+  EXPECT_EQ(got, up_to(600));
+  expect_even(balance_of(rig));
+}
+
+TEST_F(BufferReload, WithMessagesInFlightNothingIsLost) {
+  std::atomic<bool> stop{false};
+  rig.options.state_root = folder.path();
+  std::atomic<std::int64_t> emitted{0};
+  rig.source("in", [&](Output& out) {
+    while (!stop && out.wait(50us)) {
+      const auto at = ++emitted;
+      out.emit(flows(1, at, at), [this](Outcome outcome) { ++(outcome == Outcome::delivered ? delivered : lost); });
+    }
+    while (out.wait(1ms)) {
+    }
+    out.settle();
+    return Result<void>{};
+  });
+  sink(rig, disk()).options = options("0");
+  rig.start();
+  auto next = rig.pipeline;
+  for (int i = 1; i <= 12; ++i) {
+    down = i % 3 != 0;
+    next.stages[1].options = options(std::to_string(i));
+    rig.reload(next);
+  }
+  EXPECT_EQ(rig.log->count("reloaded in"), 12u) << rig.log->all();
+  down = false;
+  stop = true;
+  ASSERT_TRUE(eventually([&] { return count() == static_cast<std::size_t>(emitted); }));
+  EXPECT_EQ(rig.stop(), kExitOk);
+  std::sort(got.begin(), got.end());
+  EXPECT_EQ(got, up_to(emitted)) << "each once";
+  EXPECT_EQ(delivered, emitted);
+  expect_even(balance_of(rig));
+}
+
+TEST_F(BufferReload, ABufferIsNotTakenAwayWithWhatIsInIt) {
+  source(rig, 10, 1, 1, true);
+  sink(rig, disk());
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return delivered == 10; }));
+  auto next = rig.pipeline;
+  next.stages[1].buffer = {};
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("is to have another buffer and does not deliver what waits for it (10 records)"), 1u)
+      << rig.log->all();
+  down = false;
+  ASSERT_TRUE(eventually([&] { return count() == 10; }));
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("reloaded in"), 1u) << rig.log->all();
+  next.stages[1].buffer = disk();
+  next.stages[1].buffer.directory = folder.path() / "elsewhere";
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("reloaded in"), 2u) << rig.log->all();
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "elsewhere/lock"));
+  EXPECT_EQ(rig.stop(), kExitOk);
+  expect_even(balance_of(rig));
+}
+
+TEST_F(BufferReload, ADirectoryThatCannotBeUsedLeavesTheOldBufferAtWork) {
+  down = false;
+  testing::write_file(folder.path() / "file", "");
+  source(rig, 10, 1, 1, true);
+  sink(rig, disk());
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return count() == 10; }));
+  auto next = rig.pipeline;
+  next.stages[1].buffer.directory = folder.path() / "file";
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("not reloaded, the old pipeline goes on: out (fake): buffer: "), 1u) << rig.log->all();
+  down = true;
+  EXPECT_EQ(rig.stop(), kExitOk);
+  expect_even(balance_of(rig));
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "out/buffer/lock"));
+}
+
+TEST_F(BufferReload, ASinkThatIsAddedBeginsWithWhatAnEarlierOneLeft) {
+  {
+    Rig earlier;
+    source(earlier, 10, 1, 1, true);
+    sink(earlier, disk());
+    earlier.start();
+    ASSERT_TRUE(eventually([&] { return delivered == 10; }));
+    EXPECT_EQ(earlier.stop(), kExitOk);
+  }
+  factories().clear();
+  down = false;
+  source(rig, 5, 1, 11, true);
+  rig.sink("other", [](const Batch&) { return Result<void>{}; }, {"in"});
+  const auto before = rig.pipeline;
+  sink(rig, disk());
+  const auto with = rig.pipeline;
+  rig.pipeline = before;
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return delivered == 15; }));
+  rig.reload(with);
+  ASSERT_TRUE(eventually([&] { return count() == 10; })) << rig.log->all();
+  const auto balance = balance_of(rig);
+  expect_even(balance);
+  EXPECT_EQ(balance.restored.records, 10);
+  rig.reload(before);
+  EXPECT_EQ(rig.log->count("removed: seen 0 packets 0 bytes 0 records + restored 20 packets"), 1u) << rig.log->all();
+  rig.reload(with);
+  EXPECT_EQ(rig.log->count("reloaded in"), 3u) << rig.log->all();
+  EXPECT_EQ(rig.stop(), kExitOk);
+}
+
+}  // namespace
+}  // namespace fffa::core

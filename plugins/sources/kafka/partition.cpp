@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#include "partition.h"
+
+#include <algorithm>
+#include <limits>
+
+namespace fffa::kafka_source {
+
+Partition::Id Partition::add(std::int64_t offset, Id open) {
+  if (start_ == kNone) start_ = offset;
+  position_ = offset + 1;
+  const Id newest = first_ + spans_.size() - 1;
+  if (!spans_.empty() && open == newest && !spans_.back().acknowledged) {
+    spans_.back().next = position_;
+    return newest;
+  }
+  spans_.push_back({position_});
+  return first_ + spans_.size() - 1;
+}
+
+void Partition::acknowledge(Id span) {
+  if (span < first_ || span - first_ >= spans_.size()) return;
+  spans_[span - first_].acknowledged = true;
+  while (!spans_.empty() && spans_.front().acknowledged) {
+    safe_ = spans_.front().next;
+    spans_.pop_front();
+    ++first_;
+  }
+}
+
+std::int64_t Partition::uncommitted() const noexcept {
+  return position_ == kNone ? 0 : position_ - std::max(committed_, start_);
+}
+
+void Partition::heard(TimeNs newest, Monotonic now) noexcept {
+  newest_ = std::max(newest_, newest);
+  at_end_ = false;
+  quiet_since_ = now;
+}
+
+void Partition::at_end(Monotonic now) noexcept {
+  if (!at_end_ && newest_ == 0) quiet_since_ = now;
+  at_end_ = true;
+}
+
+bool Partition::idle(Monotonic now) const noexcept {
+  return at_end_ && now - quiet_since_ >= kIdle;
+}
+
+TimeNs watermark(const Partitions& partitions, TimeNs wall, std::chrono::nanoseconds now) noexcept {
+  if (partitions.empty()) return 0;
+  constexpr auto kNobody = std::numeric_limits<TimeNs>::max();
+  TimeNs least = kNobody;
+  for (const auto& partition : partitions) {
+    if (!partition->idle(now)) least = std::min(least, partition->newest());
+  }
+  return least == kNobody ? wall - kIdle.count() : std::min(least, wall + kAhead);
+}
+
+}  // namespace fffa::kafka_source

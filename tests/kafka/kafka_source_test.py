@@ -1,0 +1,751 @@
+# SPDX-License-Identifier: MIT
+"""FFFA=.../bin/fffa kafka_source_test.py [CASE...]: `fffa run` with the source kafka and a real broker. Each case starts one of its own.
+
+Edges are the sink kafka fed by a capture; what they put out stands in a file as well, and is what members must come to.
+"""
+import collections
+import gzip
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+import unittest
+from datetime import datetime
+
+HERE = pathlib.Path(__file__).resolve().parent
+SERVICES = HERE.parent / "services"
+sys.path[:0] = [str(HERE), str(SERVICES), str(SERVICES / "s3")]
+from kafka import free_port  # noqa: E402
+from kafka_sink_test import Fffa, WithKafka, packet  # noqa: E402
+from servers import PASSWORD, USER, Minio  # noqa: E402
+
+FFFA = os.environ["FFFA"]
+ROOT = HERE.parent.parent
+QUICK = "reconnect.backoff.max.ms: 500, topic.metadata.refresh.interval.ms: 1000, heartbeat.interval.ms: 500"
+CLOCK = 65000  # number of a connection
+SHORT_SESSION = "session.timeout.ms: 6000"
+FLOW = ("host", "pkt_src_ip", "pkt_dst_ip", "pkt_src_port", "pkt_dst_port", "proto", "direction")
+
+
+def seconds(text):
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def totals(lines, interval):
+    """(flow, window) -> [packets, bytes] of JSON lines."""
+    sums = collections.defaultdict(lambda: [0, 0])
+    for line in lines:
+        record = json.loads(line)
+        key = (*(record[name] for name in FLOW), int(seconds(record["first_seen"]) // interval))
+        sums[key][0] += record["packets"]
+        sums[key][1] += record["bytes"]
+    return dict(sums)
+
+
+class Edge(Fffa):
+    """An edge whose connections last: each has one packet there and one back in every second, and so one message each."""
+
+    def feed_again(self, flows, rounds=1):
+        for _ in range(rounds):
+            self.process.stdin.write(b"".join(packet(i, back, self.at + 0.1 + back * 0.1) for i in range(flows) for back in (False, True)))
+            self.at += 1
+            self.process.stdin.write(packet(CLOCK, False, self.at))  # ends the second
+        self.process.stdin.flush()
+
+
+class Member(Fffa):
+    """`fffa run` with the source kafka."""
+
+    def __init__(self, folder, name, source, rest, settings=""):
+        self.folder = folder / name
+        self.folder.mkdir(exist_ok=True)
+        self.metrics = free_port()
+        self.file = self.folder / "pipeline.yaml"
+        self.settings, self.rest = settings, rest
+        self.write(source)
+        self.log = self.folder / "log"
+        self.start()
+
+    def write(self, source):
+        self.file.write_text(f"""
+metrics: {{listen: "127.0.0.1:{self.metrics}"}}
+{self.settings}
+sources:
+  in: {{type: kafka, {source}}}
+{self.rest}
+""")
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen([FFFA, "run", self.file, "--log-level", "debug"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def stop(self, timeout=40):
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(timeout)
+        self.process.stdout.close()
+        return code
+
+    def lines(self):
+        """What the sink `out` (a file) has put out so far, in all runs."""
+        return [line for file in sorted(self.folder.glob("*out*.json*")) for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+    def wait_metric(self, name, value, timeout=40):
+        deadline = time.monotonic() + timeout
+        while (now := self.metric(name)) < value:
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                raise AssertionError(f"{name} is {now}, not {value}:\n{self.said()[-4000:]}")
+            time.sleep(0.1)
+
+    def metric(self, name):
+        try:
+            return super().metric(name)
+        except OSError:
+            return 0
+
+    def owned(self):
+        """Partition -> offset that it began from, by the log."""
+        found = {}
+        for line in self.said().splitlines():
+            if "assigned: " in line:
+                for name, offset in re.findall(r"(\S+\[\d+\]) (?:from (\d+)|\(nothing)", line):
+                    found[name] = int(offset or 0)
+        return found
+
+
+class WithMembers(WithKafka):
+    WINDOWS = "aggregators:\n  flows: {{type: flow_cache, inputs: [in], interval: {0}, lateness: {1}}}\n"
+
+    def edge(self, topic, more="format: protobuf"):
+        folder = self.folder / f"edge-{topic}"
+        folder.mkdir(exist_ok=True)
+        edge = Edge(f"brokers: ['{self.kafka.address}'], topic: {topic}, {more}, librdkafka: {{reconnect.backoff.max.ms: 500}}", folder)
+        self.addCleanup(edge.kill)
+        return edge
+
+    def source(self, topic, more="", properties="", group=None, brokers=None):
+        return (f"brokers: ['{brokers or self.kafka.address}'], topics: [{topic}], group: {group or topic}, {more}"
+                f" librdkafka: {{{QUICK}{', ' if properties else ''}{properties}}}")
+
+    def member(self, name, source, windows=None, settings="", sink=None):
+        rest = self.WINDOWS.format(*windows) if windows else ""
+        inputs = "flows" if windows else "in"
+        sink = sink or f"type: file, path: {self.folder / name / 'out.json'}"
+        member = Member(self.folder, name, source, rest + f"sinks:\n  out: {{inputs: [{inputs}], {sink}}}\n", settings)
+        self.addCleanup(member.kill)
+        return member
+
+    def written(self, edge):
+        """Ends the edge; its lines."""
+        self.assertEqual(edge.end(), 0, edge.said())
+        return edge.reported()
+
+    def committed(self, group):
+        """Partition -> offset, as Kafka knows it."""
+        out = self.kafka.java("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server", self.kafka.address,
+                              "--describe", "--group", group, "--offsets")
+        rows = [line.split() for line in out.splitlines() if line.startswith(group + " ")]
+        return {f"{row[1]}[{row[2]}]": int(row[3]) for row in rows if row[3] != "-"}
+
+    def assert_same_totals(self, edge_lines, member_lines, interval):
+        expected, got = totals(edge_lines, interval), totals(member_lines, interval)
+        self.assertEqual({k: v for k, v in got.items() if expected.get(k) != v}, {}, "other totals than the edge's")
+        self.assertEqual(set(expected) - set(got), set(), "flows or windows are missing")
+
+
+class Pipelines(WithMembers):
+    """The two pipelines as they are, but for their capture, over real captures."""
+
+    CAPTURES = ("mixed_protocols", "tcp_ssh_many_flows", "ip6_ftp_flows", "geneve_gwlb_derived")
+
+    def run_edge(self, capture, overlay, format):
+        lines = self.folder / f"{capture}.json"
+        overlay.write_text(f"""
+sources:
+  capture: {{type: pcap, path: {ROOT}/tests/corpus/captures/{capture}.pcap, drain_interval: 1s}}
+enrichers:
+  host: {{type: static, inputs: [capture]}}
+sinks:
+  copy: {{type: file, inputs: [flows], path: {lines}}}
+  edge: {{topic: {overlay.stem}, format: {format}}}
+""")
+        done = subprocess.run([FFFA, "run", "edge-to-kafka.yaml", overlay, "--set", "metrics.listen=''"], cwd=ROOT / "pipelines", timeout=60,
+                              env={**os.environ, "KAFKA_BROKERS": self.kafka.address}, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return lines.read_text().splitlines()
+
+    def to_flow_logs(self, topic, records, more=(), environment=None):
+        """`kafka-to-s3.yaml` until it has read so many records and stopped."""
+        metrics, log = free_port(), self.folder / f"{topic}.log"
+        with open(log, "ab") as file:
+            process = subprocess.Popen(
+                [FFFA, "run", "kafka-to-s3.yaml", *more, "--set", f"metrics.listen=127.0.0.1:{metrics}", "--set", f"sources.hosts.topics=[{topic}]",
+                 "--set", f"sources.hosts.group={topic}", "--set", f"sinks.logs.directory={self.folder}/{topic}"],
+                cwd=ROOT / "pipelines", env={**os.environ, "KAFKA_BROKERS": self.kafka.address, **(environment or {})}, stderr=file)
+        self.addCleanup(process.kill)
+        watch = Member.__new__(Member)
+        watch.metrics, watch.log, watch.process = metrics, log, process
+        watch.wait_metric("fffa_kafka_messages_total", records)
+        process.send_signal(signal.SIGTERM)
+        self.assertEqual(process.wait(40), 0, log.read_text())
+
+    def sums_of(self, files):
+        """(flow, minute) -> [packets, bytes] of flow log files."""
+        sums = collections.defaultdict(lambda: [0, 0])
+        for file in files:
+            for line in gzip.decompress(file).decode().splitlines()[1:]:
+                fields = line.split()
+                key = (*fields[3:7], int(fields[7]), int(fields[10]) // 60)
+                sums[key][0] += int(fields[8])
+                sums[key][1] += int(fields[9])
+        return dict(sums)
+
+    def captures_to(self, topic, format):
+        """Captures through edges; their lines, and what flow logs must say."""
+        self.kafka.create_topic(topic, partitions=3)
+        lines = []
+        for capture in self.CAPTURES:
+            overlay = self.folder / f"{topic}.yaml"
+            lines += self.run_edge(capture, overlay, format)
+        expected = collections.defaultdict(lambda: [0, 0])
+        numbers = {"TCP": 6, "UDP": 17, "ICMP": 1, "ICMPv6": 58}
+        for record in map(json.loads, lines):
+            if record["packets"] == 0:
+                continue
+            proto = numbers.get(record["proto"]) or int(record["proto"].removeprefix("PROTO_"))
+            ports = (str(record["pkt_src_port"]), str(record["pkt_dst_port"])) if proto not in (1, 58) else ("0", "0")
+            key = (record["pkt_src_ip"], record["pkt_dst_ip"], *ports, proto, int(seconds(record["first_seen"]) // 60))
+            expected[key][0] += record["packets"]
+            expected[key][1] += record["bytes"]
+        self.assertGreater(len(expected), 500)
+        return lines, dict(expected)
+
+    def assert_same_sums(self, expected, files):
+        got = self.sums_of(files)
+        self.assertEqual({k: v for k, v in got.items() if expected.get(k) != v}, {})
+        self.assertEqual(set(expected) - set(got), set())
+
+    def into_a_directory(self, topic, format):
+        lines, expected = self.captures_to(topic, format)
+        self.to_flow_logs(topic, len(lines))
+        self.assert_same_sums(expected, [file.read_bytes() for file in (self.folder / topic).rglob("*.log.gz")])
+
+    def test_totals_of_captures_by_protobuf(self):
+        self.into_a_directory("by-protobuf", "protobuf")
+
+    def test_totals_of_captures_by_json(self):
+        self.into_a_directory("by-json", "json")
+
+    def test_into_a_bucket(self):
+        minio = Minio(subprocess.run([SERVICES / "fetch", "minio"], check=True, capture_output=True, text=True).stdout.strip(), self.folder)
+        self.addCleanup(minio.stop)
+        minio.start()
+
+        def s3(path, *more):
+            return subprocess.run(["curl", "-sS", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{USER}:{PASSWORD}", *more, minio.url + path],
+                                  check=True, capture_output=True, timeout=30).stdout
+
+        s3("/flow-logs", "-X", "PUT")
+        lines, expected = self.captures_to("to-bucket", "protobuf")
+        self.to_flow_logs("to-bucket", len(lines), ["env/s3.yaml", "--set", f"sinks.logs.endpoint={minio.url}"],
+                          {"FFFA_BUCKET": "flow-logs", "AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": PASSWORD, "AWS_REGION": "us-east-1"})
+        self.assertEqual(list((self.folder / "to-bucket").rglob("*.log.gz")), [])  # all uploaded
+        keys = re.findall(r"<Key>([^<]*)</Key>", s3("/flow-logs?list-type=2").decode())
+        self.assertGreater(len(keys), 0)
+        self.assert_same_sums(expected, [s3("/flow-logs/" + key) for key in keys])
+
+
+class Records(WithMembers):
+    def test_straight_to_a_sink_every_record_is_the_edges(self):
+        for format in ("json", "protobuf"):
+            with self.subTest(format):
+                topic = f"straight-{format}"
+                self.kafka.create_topic(topic, partitions=4)
+                edge = self.edge(topic, f"format: {format}")
+                edge.feed_again(200, 3)
+                lines = self.written(edge)
+                member = self.member(topic, self.source(topic))
+                member.wait_metric("fffa_kafka_messages_total", len(lines))
+                self.assertEqual(member.stop(), 0, member.said())
+                # host, run_id, sequence and timestamp among them
+                self.assertEqual(collections.Counter(member.lines()), collections.Counter(line + "\n" for line in lines))
+                self.assertEqual(sum(self.committed(topic).values()), len(lines))
+
+    def test_merged_records_are_the_members_own(self):
+        self.kafka.create_topic("merged", partitions=2)
+        edge = self.edge("merged")
+        edge.feed_again(50, 4)
+        lines = self.written(edge)
+        member = self.member("merged", self.source("merged"), windows=("2s", "1s"))
+        member.wait_metric("fffa_kafka_messages_total", len(lines))
+        self.assertEqual(member.stop(), 0, member.said())
+        self.assert_same_totals(lines, member.lines(), 2)
+        ours, theirs = [json.loads(line) for line in member.lines()], json.loads(lines[0])
+        self.assertEqual({r["host"] for r in ours}, {theirs["host"]})
+        self.assertEqual(len({r["run_id"] for r in ours} | {theirs["run_id"]}), 2)
+        self.assertEqual(len({r["sequence"] for r in ours}), len(ours))
+
+    def test_malformed(self):
+        self.kafka.create_topic("odd")
+        self.kafka.create_topic("odd-dead")
+        edge = self.edge("odd", "format: json")
+        edge.feed_again(1)
+        lines = self.written(edge)
+        good, header = lines[0], "schema=fffa.v3.Flow+json"
+        odd = {"cumulative": (good.replace('"cumulative":false', '"cumulative":true'), header), "no_host": (re.sub('"host":"[^"]*"', '"host":null', good), header),
+               "too_large": ("x" * 70000, header)}
+        messages = [*odd.values(), ("{", header), ("[]", header), ("\x0a\x7f", "schema=fffa.v3.Flow+protobuf"), (good, "schema=fffa.v9.Flow+json"), (good, None)]
+        for payload, one in messages:
+            file = self.folder / "payload"
+            file.write_bytes(payload.encode("latin-1"))
+            subprocess.run(["kcat", "-P", "-b", self.kafka.address, "-t", "odd", *(["-H", one] if one else []), file], check=True, capture_output=True, timeout=30)
+        passing = self.member("passing", self.source("odd", group="passing", more="commit_interval: 500ms,"))
+        dead = self.member("dead", self.source("odd", group="dead", more="dead_letter: odd-dead, commit_interval: 500ms,"))
+        for member in (passing, dead):
+            member.wait_metric("fffa_kafka_messages_total", len(lines) + len(messages))
+        dead.wait_metric("fffa_kafka_dead_letter_messages_total", len(messages))
+        for member in (passing, dead):
+            by_reason = {reason: member.metric(f'fffa_kafka_malformed_messages_total{{reason="{reason}"') for reason in
+                         ("too_large", "schema", "syntax", "no_host", "cumulative")}
+            self.assertEqual(by_reason, {"too_large": 1, "schema": 2, "syntax": 3, "no_host": 1, "cumulative": 1})
+            self.assertEqual(member.said().count("that are no records"), 1)
+            self.assertEqual(member.stop(), 0, member.said())
+            self.assertEqual(len(member.lines()), len(lines))
+        for group in ("passing", "dead"):
+            self.assertEqual(self.committed(group), {"odd[0]": len(lines) + len(messages)})
+        letters = self.kafka.messages("odd-dead")
+        self.assertEqual(len(letters), len(messages))
+        self.assertEqual({m["headers"]["topic"] for m in letters}, {"odd"})
+        self.assertIn(odd["cumulative"][0], [m["payload"] for m in letters])
+        self.assertEqual(sorted(int(m["headers"]["offset"]) for m in letters), list(range(len(lines), len(lines) + len(messages))))
+        self.assertIn("cumulative: ", {m["headers"]["error"][:12] for m in letters})
+
+    def test_nothing_is_committed_past_a_dead_letter_that_does_not_arrive(self):
+        self.kafka.create_topic("stuck")
+        edge = self.edge("stuck", "format: json")
+        edge.feed_again(1)
+        lines = self.written(edge)
+        (self.folder / "payload").write_text("{")
+        subprocess.run(["kcat", "-P", "-b", self.kafka.address, "-t", "stuck", "-H", "schema=fffa.v3.Flow+json", self.folder / "payload"], check=True,
+                       capture_output=True, timeout=30)
+        member = self.member("stuck", self.source("stuck", more="dead_letter: stuck-dead, commit_interval: 500ms,",
+                                                  properties="topic.metadata.propagation.max.ms: 500"))
+        member.wait_said("send dead letters to Kafka: ")
+        self.assertIn("stuck-dead", member.get("/healthz"))
+        time.sleep(1)
+        self.assertEqual(self.committed("stuck"), {"stuck[0]": len(lines)})
+        self.kafka.create_topic("stuck-dead")
+        member.wait_metric("fffa_kafka_dead_letter_messages_total", 1)
+        member.wait_said("dead letters: it works again")
+        self.assertEqual(member.stop(), 0, member.said())
+        self.assertEqual(self.committed("stuck"), {"stuck[0]": len(lines) + 1})
+
+
+class Guarantee(WithMembers):
+    def test_a_member_is_killed_in_the_middle_of_a_window(self):
+        interval, partitions = 5, 4
+        self.kafka.create_topic("killed", partitions=partitions)
+        edge = self.edge("killed")
+        members = [self.member(name, self.source("killed", more="commit_interval: 1s,", properties=SHORT_SESSION), windows=(f"{interval}s", "1s")) for name in ("one", "two")]
+        deadline = time.monotonic() + 30
+        while not all(member.metric("fffa_kafka_partitions") == partitions / 2 for member in members):
+            self.assertLess(time.monotonic(), deadline, "".join(member.said()[-2000:] for member in members))
+            time.sleep(0.1)
+        one, two = members
+        for _ in range(23):  # the fourth window is open, the third has just been written
+            edge.feed_again(300)
+            time.sleep(0.2)
+        one.kill()
+        for _ in range(10):
+            edge.feed_again(300)
+            time.sleep(0.1)
+        lines = self.written(edge)
+        two.wait_metric("fffa_kafka_partitions", partitions)
+        deadline = time.monotonic() + 40
+        while two.metric("fffa_kafka_lag_messages") > 0 and two.metric("fffa_kafka_messages_total") < len(lines):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
+        time.sleep(1)
+        self.assertEqual(two.stop(), 0, two.said())
+        starts = two.owned()
+        edge_totals, dead, alive = totals(lines, interval), totals(one.lines(), interval), totals(two.lines(), interval)
+        self.assertEqual(set(edge_totals) - set(dead) - set(alive), set(), "flows or windows are missing")
+        below, excess = {}, {}
+        for key, (packets, _) in edge_totals.items():
+            more = dead.get(key, (0, 0))[0] + alive.get(key, (0, 0))[0] - packets
+            (below if more < 0 else excess)[key] = more
+        self.assertEqual(below, {}, "totals below the edge's")
+        # What the dead member had written, and had not committed yet: from the offsets where the other one began.
+        replayed = self.replayed("killed", starts, set(starts) - self.first_owned(two), set(dead), interval)
+        self.assertEqual({k: v for k, v in excess.items() if v}, {k: v for k, v in replayed.items() if v})
+        print(f"\n  {sum(excess.values())} packets twice of {sum(p for p, _ in edge_totals.values())}", file=sys.stderr)
+
+    def first_owned(self, member):
+        """Partitions that it had before the other one died."""
+        lines = [line for line in member.said().splitlines() if "assigned: " in line]
+        return set(re.findall(r"\S+\[\d+\]", " ".join(lines[:-1])))
+
+    def replayed(self, topic, starts, moved, written, interval):
+        sums = collections.defaultdict(int)
+        raw = subprocess.run(["kcat", "-C", "-b", self.kafka.address, "-t", topic, "-o", "beginning", "-e", "-q", "-f", "%p %o %h\n"],
+                             check=True, capture_output=True, text=True, timeout=60).stdout
+        by_sequence = self.edge_by_sequence
+        for line in raw.splitlines():
+            partition, offset, headers = line.split(" ", 2)
+            name = f"{topic}[{partition}]"
+            if name not in moved or int(offset) < starts[name]:
+                continue
+            key, packets = by_sequence[re.search(r"sequence=(\d+)", headers)[1]]
+            if key in written:
+                sums[key] += packets
+        return sums
+
+    def written(self, edge):
+        lines = super().written(edge)
+        self.edge_by_sequence = {}
+        for line in lines:
+            (key, (packets, _)), = totals([line], 5).items()
+            self.edge_by_sequence[str(json.loads(line)["sequence"])] = (key, packets)
+        return lines
+
+    def test_nothing_is_committed_before_it_is_delivered(self):
+        self.kafka.create_topic("early", partitions=2)
+        edge = self.edge("early")
+        edge.feed_again(200, 5)
+        lines = self.written(edge)
+        source = self.source("early", more="commit_interval: 200ms,")
+        member = self.member("early", source, windows=("1h", "60s"))
+        member.wait_metric("fffa_kafka_messages_total", len(lines))
+        time.sleep(1)
+        self.assertEqual(self.committed("early"), {})
+        member.kill()
+        self.assertEqual(member.lines(), [])
+        member.start()
+        member.wait_metric("fffa_kafka_messages_total", len(lines))
+        self.assertEqual(member.stop(), 0, member.said())
+        self.assert_same_totals(lines, member.lines(), 3600)
+        self.assertEqual(sum(self.committed("early").values()), len(lines))
+
+    def test_stopped_and_started_again_on_the_way(self):
+        self.kafka.create_topic("stopped", partitions=3)
+        edge = self.edge("stopped")
+        source = self.source("stopped")
+        member = self.member("stopped", source, windows=("2s", "1s"))
+        for i in range(30):
+            edge.feed_again(100)
+            time.sleep(0.1)
+            if i in (10, 20):
+                member.wait_metric("fffa_kafka_messages_total", 1)
+                self.assertEqual(member.stop(), 0, member.said())
+                member.start()
+        lines = self.written(edge)
+        deadline = time.monotonic() + 30
+        while sum(self.committed("stopped").values()) < len(lines):
+            self.assertLess(time.monotonic(), deadline, member.said()[-3000:])
+            if member.metric("fffa_kafka_partitions") == 3 and member.metric("fffa_kafka_messages_total") > 0 and time.monotonic() > deadline - 20:
+                break
+            time.sleep(0.5)
+        self.assertEqual(member.stop(), 0, member.said())
+        self.assert_same_totals(lines, member.lines(), 2)
+
+    def test_reload(self):
+        self.kafka.create_topic("reloaded", partitions=3)
+        edge = self.edge("reloaded", "format: json")
+        member = self.member("reloaded", self.source("reloaded", more="commit_interval: 5s,"))
+        for i in range(40):
+            edge.feed_again(100)
+            time.sleep(0.1)
+            if i in (10, 25):
+                member.wait_metric("fffa_kafka_messages_total", 1)
+                member.write(self.source("reloaded", more=f"commit_interval: {i}s,"))
+                member.process.send_signal(signal.SIGHUP)
+        lines = self.written(edge)
+        member.wait_metric('fffa_reloads_total{result="ok"', 2)
+        member.wait_metric("fffa_kafka_messages_total", len(lines))
+        self.assertEqual(member.stop(), 0, member.said())
+        # It waits for what is acknowledged soon, and here that is everything.
+        self.assertEqual(collections.Counter(member.lines()), collections.Counter(line + "\n" for line in lines))
+        self.assertEqual(sum(self.committed("reloaded").values()), len(lines))
+
+    def test_reload_with_windows_open(self):
+        self.kafka.create_topic("open", partitions=1)
+        edge = self.edge("open")
+        member = self.member("open", self.source("open"), windows=("1h", "60s"))
+        edge.feed_again(100, 3)
+        lines = self.written(edge)
+        member.wait_metric("fffa_kafka_messages_total", len(lines))
+        member.write(self.source("open", more="commit_interval: 9s,"))
+        member.process.send_signal(signal.SIGHUP)
+        member.wait_metric("fffa_kafka_messages_total", 2 * len(lines))
+        self.assertEqual(member.stop(), 0, member.said())
+        self.assertIn(f"open[0] from 0 to {len(lines)}", member.said())
+        expected, got = totals(lines, 3600), totals(member.lines(), 3600)
+        self.assertEqual(got, {key: [2 * packets, 2 * size] for key, (packets, size) in expected.items()})
+
+    def test_back_pressure(self):
+        self.kafka.create_topic("slow", partitions=2)
+        edge = self.edge("slow", "format: json")
+        for _ in range(20):
+            edge.feed_again(1000)
+        lines = self.written(edge)
+        source = self.source("slow", properties="session.timeout.ms: 6000, max.poll.interval.ms: 6000, queued.max.messages.kbytes: 4096")
+        member = self.member("slow", source, sink="type: stdout, format: json, queue: 2000")  # nobody reads
+        member.wait_metric("fffa_kafka_messages_total", 2000)
+        time.sleep(2)
+        held = member.metric("fffa_kafka_messages_total")
+        self.assertLess(held, 10000)
+        time.sleep(9)  # longer than the group is patient
+        self.assertEqual(member.metric("fffa_kafka_messages_total"), held)
+        resident = int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{member.process.pid}/status").read_text())[1])
+        self.assertLess(resident, 150_000)
+        self.assertEqual(member.metric("fffa_kafka_assigned_partitions_total"), 2, member.said())
+        got = [member.process.stdout.readline().decode() for _ in lines]
+        self.assertEqual(collections.Counter(got), collections.Counter(line + "\n" for line in lines))
+        self.assertEqual(member.metric("fffa_kafka_assigned_partitions_total"), 2)
+        self.assertEqual(member.stop(), 0, member.said())
+
+    def test_members_come_and_go(self):
+        self.kafka.create_topic("shared", partitions=6)
+        edge = self.edge("shared", "format: json")
+        members = [self.member("m0", self.source("shared"))]
+        for i in range(60):
+            edge.feed_again(50)
+            time.sleep(0.1)
+            if i in (15, 25):
+                members.append(self.member(f"m{len(members)}", self.source("shared")))
+            if i == 45:
+                self.assertEqual(members[0].stop(), 0, members[0].said())
+        lines = self.written(edge)
+        deadline = time.monotonic() + 30
+        while sum(len(member.lines()) for member in members) < len(lines) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        for member in members[1:]:
+            self.assertEqual(member.stop(), 0, member.said())
+        reported = collections.Counter(line + "\n" for line in lines)
+        arrived = collections.Counter(line for member in members for line in member.lines())
+        self.assertEqual(reported - arrived, collections.Counter(), "records are missing")
+        self.assertEqual(arrived - reported, collections.Counter(), "records are there twice")
+        self.assertTrue(all(member.lines() for member in members))
+
+
+    def test_a_member_that_stood_still_commits_nothing_of_what_is_anothers(self):
+        self.kafka.create_topic("still", partitions=4)
+        edge = self.edge("still", "format: json")
+        members = [self.member(name, self.source("still", more="commit_interval: 1s,", properties=SHORT_SESSION)) for name in ("still", "going")]
+        still, going = members
+        deadline = time.monotonic() + 30
+        while not all(member.metric("fffa_kafka_partitions") == 2 for member in members):
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.1)
+        for i in range(110):
+            edge.feed_again(20)
+            time.sleep(0.1)
+            if i == 10:
+                still.process.send_signal(signal.SIGSTOP)  # for longer than its session
+        still.process.send_signal(signal.SIGCONT)
+        lines = self.written(edge)
+        committed = self.committed("still")
+        deadline = time.monotonic() + 30
+        while sum(self.committed("still").values()) < len(lines):
+            self.assertLess(time.monotonic(), deadline)
+        self.assertTrue(all(offset >= committed.get(name, 0) for name, offset in self.committed("still").items()))
+        again = still.metric("fffa_kafka_uncommitted_messages_total")
+        for member in members:
+            self.assertEqual(member.stop(), 0, member.said())
+        reported = collections.Counter(line + "\n" for line in lines)
+        arrived = collections.Counter(line for member in members for line in member.lines())
+        self.assertEqual(reported - arrived, collections.Counter(), "records are missing")
+        self.assertLessEqual((arrived - reported).total(), again)
+
+    def test_eager_rebalance(self):
+        self.kafka.create_topic("eager", partitions=6)
+        edge = self.edge("eager", "format: json")
+        source = self.source("eager", properties="partition.assignment.strategy: range")
+        members = [self.member("e0", source)]
+        for i in range(40):
+            edge.feed_again(50)
+            time.sleep(0.1)
+            if i == 20:
+                members.append(self.member("e1", source))
+        lines = self.written(edge)
+        deadline = time.monotonic() + 30
+        while sum(len(member.lines()) for member in members) < len(lines) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        for member in members:
+            self.assertEqual(member.stop(), 0, member.said())
+        arrived = collections.Counter(line for member in members for line in member.lines())
+        self.assertEqual(arrived, collections.Counter(line + "\n" for line in lines))
+
+    def test_messages_deleted_before_they_were_read_are_counted(self):
+        self.kafka.create_topic("short")
+        edge = self.edge("short", "format: json")
+        edge.feed_again(10)
+        time.sleep(1)
+        member = self.member("short", self.source("short"))
+        member.wait_metric("fffa_kafka_messages_total", 10)
+        self.assertEqual(member.stop(), 0, member.said())
+        read = self.committed("short")["short[0]"]
+        edge.feed_again(10, 2)
+        lines = self.written(edge)
+        (self.folder / "delete.json").write_text(json.dumps({"partitions": [{"topic": "short", "partition": 0, "offset": read + 7}], "version": 1}))
+        self.kafka.java("org.apache.kafka.tools.DeleteRecordsCommand", "--bootstrap-server", self.kafka.address, "--offset-json-file",
+                        self.folder / "delete.json")
+        member.start()
+        member.wait_said(f"short[0] goes on at {read + 7}: the messages from {read} on were deleted")
+        member.wait_metric("fffa_kafka_messages_total", len(lines) - read - 7)
+        self.assertEqual(member.metric("fffa_kafka_skipped_offsets_total"), 7)
+        self.assertEqual(member.stop(), 0, member.said())
+
+
+class Faults(WithMembers):
+    def test_away_at_start_and_on_the_way(self):
+        self.kafka.create_topic("bumpy", partitions=3)
+        edge = self.edge("bumpy")
+        edge.feed_again(100, 5)
+        time.sleep(1)
+        self.kafka.kill()
+        member = self.member("bumpy", self.source("bumpy"), windows=("2s", "1s"))
+        member.wait_said("read from Kafka: ")
+        self.assertIn("Connection refused: tried again until it succeeds (sources.in.", member.said())
+        self.assertIn('"degraded":[{', member.get("/healthz"))
+        self.kafka.start()
+        member.wait_metric("fffa_kafka_messages_total", 500)
+        member.wait_said("connection: it works again")
+        self.assertIn('"degraded":[]', member.get("/healthz"))
+        self.kafka.kill()
+        edge.feed_again(100, 5)
+        time.sleep(3)
+        self.kafka.start()
+        edge.feed_again(100, 5)
+        lines = self.written(edge)
+        member.wait_metric("fffa_kafka_messages_total", len(lines))
+        member.wait_metric("fffa_kafka_partitions", 3)
+        self.assertEqual(member.stop(), 0, member.said())
+        self.assert_same_totals(lines, member.lines(), 2)
+
+    def test_away_for_longer_than_the_session(self):
+        self.kafka.create_topic("long", partitions=3)
+        edge = self.edge("long")
+        member = self.member("long", self.source("long", properties=SHORT_SESSION), windows=("1h", "60s"))
+        edge.feed_again(100, 5)
+        member.wait_metric("fffa_kafka_messages_total", 1000)
+        self.kafka.kill()
+        time.sleep(8)
+        self.kafka.start()
+        edge.feed_again(100, 5)
+        lines = self.written(edge)
+        member.wait_metric("fffa_kafka_assigned_partitions_total", 6)
+        deadline = time.monotonic() + 30
+        while member.metric("fffa_kafka_messages_total") - member.metric("fffa_kafka_reread_messages_total") < len(lines):
+            self.assertLess(time.monotonic(), deadline, member.said()[-3000:])
+            time.sleep(0.2)
+        again = member.metric("fffa_kafka_reread_messages_total")
+        self.assertEqual(member.stop(), 0, member.said())
+        expected, got = totals(lines, 3600), totals(member.lines(), 3600)
+        self.assertEqual({key: value for key, value in expected.items() if got[key] < value}, {}, "totals below the edge's")
+        self.assertEqual(sum(p for p, _ in got.values()), sum(p for p, _ in expected.values()) + again)
+
+    def test_stopped_while_the_brokers_are_away(self):
+        self.kafka.create_topic("gone")
+        edge = self.edge("gone")
+        edge.feed_again(10, 2)
+        lines = self.written(edge)
+        member = self.member("gone", self.source("gone"), windows=("1h", "60s"), settings="shutdown_timeout: 10s")
+        member.wait_metric("fffa_kafka_messages_total", len(lines))
+        self.kafka.kill()
+        member.wait_said("read from Kafka: ")
+        began = time.monotonic()
+        self.assertEqual(member.stop(), 0, member.said())
+        self.assertLess(time.monotonic() - began, 10)
+        self.kafka.start()
+
+    def test_stopped_while_the_broker_hangs(self):
+        self.kafka.create_topic("hung", partitions=3)
+        edge = self.edge("hung")
+        edge.feed_again(10, 2)
+        lines = self.written(edge)
+        self.addCleanup(self.kafka.resume)
+        for name, interval in (("uncommitted", "60s"), ("committed", "100ms")):
+            with self.subTest(name):
+                self.kafka.resume()
+                member = self.member(name, self.source("hung", group=name, more=f"commit_interval: {interval},"))
+                member.wait_metric("fffa_kafka_messages_total", len(lines))
+                time.sleep(2)
+                self.kafka.pause()
+                began = time.monotonic()
+                self.assertEqual(member.stop(), 0, member.said())
+                self.assertLess(time.monotonic() - began, 20)
+
+    def test_topic_is_missing(self):
+        member = self.member("late", self.source("late"))
+        member.wait_said("read from Kafka: ")
+        self.assertIn("nknown topic", member.said())
+        self.assertIn("(sources.in.topics)", member.said())
+        self.assertIn("late", member.get("/healthz"))
+        self.kafka.create_topic("late")
+        edge = self.edge("late")
+        edge.feed_again(10)
+        lines = self.written(edge)
+        member.wait_metric("fffa_kafka_messages_total", len(lines))
+        self.assertIn('"degraded":[]', member.get("/healthz"))
+        self.assertEqual(member.stop(), 0, member.said())
+
+    def test_no_kafka_there(self):
+        member = self.member("nobody", self.source("x", brokers=f"127.0.0.1:{free_port()}"), settings="shutdown_timeout: 5s")
+        member.wait_said("Connection refused: tried again")
+        self.assertEqual(member.stop(), 0, member.said())
+
+
+class Secure(WithMembers):
+    def secure(self, topic, password):
+        file = self.folder / "password"
+        file.write_text(password + "\n")
+        return self.source(topic, more="commit_interval: 500ms,", brokers=self.kafka.secure_address, properties=(
+            "security.protocol: SASL_SSL, sasl.mechanisms: PLAIN, sasl.username: fffa, "
+            f"sasl.password: '${{file:{file}}}', ssl.ca.location: {self.kafka.ca}"))
+
+    def test_permissions_come_one_by_one(self):
+        self.kafka.create_topic("closed")
+        edge = self.edge("closed")
+        edge.feed_again(10)
+        lines = self.written(edge)
+        member = self.member("closed", self.secure("closed", self.kafka.password))
+        member.wait_said("uthorization failed")
+        self.assertIn('"degraded":[{', member.get("/healthz"))
+        self.kafka.allow_reading(topic="closed")
+        member.wait_said("join the group `closed`: ")
+        self.assertIn("(sources.in.group)", member.said())
+        self.kafka.allow_reading(group="closed")
+        member.wait_metric("fffa_kafka_messages_total", len(lines))
+        self.assertEqual(member.stop(), 0, member.said())
+        self.assertEqual(self.committed("closed"), {"closed[0]": len(lines)})
+        self.assertNotIn(self.kafka.password, member.said())
+
+    def test_wrong_password(self):
+        member = self.member("wrong", self.secure("wrong", "hunter2-wrong"))
+        member.wait_said("uthentication failed")
+        member.wait_said("(sources.in.librdkafka)")
+        self.assertIn('"degraded":[{', member.get("/healthz"))
+        self.assertNotIn("hunter2-wrong", member.said() + member.get("/healthz") + member.get("/metrics"))
+        self.assertEqual(member.stop(), 0, member.said())
+
+    def test_plaintext_to_a_tls_port_and_the_other_way_round(self):
+        member = self.member("plain", self.source("x", brokers=self.kafka.secure_address))
+        member.wait_said("read from Kafka: ")
+        self.assertEqual(member.stop(), 0, member.said())
+        other = self.member("tls", self.secure("x", "x").replace(self.kafka.secure_address, self.kafka.address))
+        other.wait_said("SSL handshake failed")
+        self.assertEqual(other.stop(), 0, other.said())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
