@@ -35,6 +35,16 @@ constexpr std::string_view object_before(std::size_t i) {
   return i == 0 ? std::string_view() : kMembers[i - 1].object;
 }
 
+// `"name":`
+template <std::size_t I>
+constexpr auto kKey = [] {
+  std::array<char, kMembers[I].name.size() + 3> text{'"'};
+  auto* const end = std::ranges::copy(kMembers[I].name, text.begin() + 1).out;
+  end[0] = '"';
+  end[1] = ':';
+  return text;
+}();
+
 // What a record takes at most besides the texts of handles.
 constexpr std::size_t kFixedChars = [] {
   std::size_t sum = 16;
@@ -71,9 +81,7 @@ class EcsFormat final : public RecordFormat, detail::JsonValues {
       starts_[open] = offset(out);
       out = put(put(put(out, "\""), part(kMember.object, open)), "\":{");
     }
-    char* const start = put(put(put(out, "\""), kMember.name), "\":");
-    char* const end = value<I>(start, record);
-    return end == start ? out : put(end, ",");
+    return value<I>(out, record);
   }
 
   // An object of which nothing is there is not there either.
@@ -83,26 +91,39 @@ class EcsFormat final : public RecordFormat, detail::JsonValues {
     return put(out, ",");
   }
 
-  // Nothing: null.
+  // With its name and a comma; nothing where it is null.
   template <std::size_t I>
   [[gnu::always_inline]] char* value(char* out, const FlowRecord& record) {
     constexpr auto& kMember = kMembers[I];
     if constexpr (kMember.kind == Kind::labels) {
-      return record.label_count == 0 ? out : put_labels(out, record);
+      return record.label_count == 0 ? out : put(put_labels(put_key<I>(out), record), ",");
     } else if constexpr (kMember.field == "community_id") {
-      return put_community_id(out, record);
+      char* const start = put_key<I>(out);
+      char* const end = put_community_id(start, record);
+      return end == start ? out : put(end, ",");
     } else {
       const Value value = kMember.get(record);
       if (value.kind == Value::Kind::null) return out;
-      if constexpr (kMember.hex) {
-        return put_hex_field(out, kMember.field, value);
-      } else if constexpr (kMember.kind == Kind::list) {
-        return put(out, value.name);
-      } else if constexpr (kMember.kind == Kind::keyword) {
-        if (value.kind == Value::Kind::number) return put(detail::put_number(put(out, "\""), value.number), "\"");
-      }
-      return put_value(out, value);
+      return put(there<I>(put_key<I>(out), value), ",");
     }
+  }
+
+  template <std::size_t I>
+  static char* put_key(char* out) {
+    return put(out, {kKey<I>.data(), kKey<I>.size()});
+  }
+
+  template <std::size_t I>
+  [[gnu::always_inline]] char* there(char* out, const Value& value) {
+    constexpr auto& kMember = kMembers[I];
+    if constexpr (kMember.hex) {
+      return put_hex_field(out, kMember.field, value);
+    } else if constexpr (kMember.kind == Kind::list) {
+      return put(out, value.name);
+    } else if constexpr (kMember.kind == Kind::keyword) {
+      if (value.kind == Value::Kind::number) return put(detail::put_number(put(out, "\""), value.number), "\"");
+    }
+    return put_value(out, value);
   }
 };
 
