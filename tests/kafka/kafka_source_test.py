@@ -422,7 +422,7 @@ class Guarantee(WithMembers):
         edge = self.edge("early")
         edge.feed_again(200, 5)
         lines = self.written(edge)
-        source = self.source("early", more="commit_interval: 200ms,")
+        source = self.source("early", more="commit_interval: 200ms,", properties=SHORT_SESSION)
         member = self.member("early", source, windows=("1h", "60s"))
         member.wait_metric("fffa_kafka_messages_total", len(lines))
         time.sleep(1)
