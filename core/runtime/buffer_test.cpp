@@ -454,6 +454,23 @@ TEST_F(BufferReload, ABufferIsNotTakenAwayWithWhatIsInIt) {
   expect_even(balance_of(rig));
 }
 
+TEST_F(BufferReload, ADirectoryThatCannotBeUsedLeavesTheOldBufferAtWork) {
+  down = false;
+  testing::write_file(folder.path() / "file", "");
+  source(rig, 10, 1, 1, true);
+  sink(rig, disk());
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return count() == 10; }));
+  auto next = rig.pipeline;
+  next.stages[1].buffer.directory = folder.path() / "file";
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("not reloaded, the old pipeline goes on: out (fake): buffer: "), 1u) << rig.log->all();
+  down = true;
+  EXPECT_EQ(rig.stop(), kExitOk);
+  expect_even(balance_of(rig));
+  EXPECT_TRUE(std::filesystem::exists(folder.path() / "out/buffer/lock"));
+}
+
 TEST_F(BufferReload, ASinkThatIsAddedBeginsWithWhatAnEarlierOneLeft) {
   {
     Rig earlier;

@@ -95,9 +95,8 @@ std::chrono::nanoseconds DiskBuffer::fill() {
   if (next_try_ > now && !services_->abandoned) return next_try_ - now;
   const std::uint64_t most = std::min(kGroupSize, max_size_ / 16);
   for (std::uint64_t size = 0; size < most;) {
-    const auto before = group_.size();
     if (!write_next()) break;
-    size += static_cast<std::uint64_t>(group_.back().tally.records) * sizeof(FlowRecord) + (group_.size() - before);
+    size += group_.back().cost * sizeof(FlowRecord);
   }
   if (group_.empty()) {
     if (failures_ == 0 && waiting_.empty()) relieve();

@@ -35,7 +35,7 @@ class DiskBuffer final : public Buffer {
  private:
   std::unique_ptr<Store> store_;
   std::atomic<std::uint64_t> max_size_;
-  std::atomic<bool> drops_;         // when it is full
+  std::atomic<bool> drops_;                 // when it is full
   std::atomic<bool> short_of_room_{false};  // the intake waits, or has waited and there is not much yet
   Counter& syncs_;
   Counter& errors_;

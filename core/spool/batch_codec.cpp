@@ -14,7 +14,7 @@ namespace in_batch {
 enum : unsigned { window_start = 1, window_end, watermark, interface, record };
 }
 namespace in_record {
-enum : unsigned { flow = 1, new_packets, new_bytes, labels_lost };
+enum : unsigned { flow = 1, new_packets, new_bytes, labels_lost, early };
 }
 namespace in_interface {
 enum : unsigned { name = 1, ifindex, down, numbers, aws = numbers + 6, ipv4 = aws + 8, ipv6 };
@@ -29,6 +29,22 @@ template <typename Status>
 auto numbers_of(Status& s) {
   return std::array{&s.seen.packets,   &s.seen.bytes,   &s.filtered.packets,
                     &s.filtered.bytes, &s.lost.packets, &s.lost.bytes};
+}
+
+// Times of the first second of 1970, which captures may have and a parser takes for mistakes: such a record is moved by
+// a second while it is written.
+constexpr TimeNs kSecond = 1'000'000'000;
+constexpr std::array kOptionalTimes = {&FlowRecord::emitted, &FlowRecord::refused_first_seen,
+                                       &FlowRecord::refused_last_seen};  // 0: not set
+bool is_early(const FlowRecord& record) noexcept {
+  return std::min(record.first_seen, record.last_seen) < kSecond ||
+         std::ranges::any_of(kOptionalTimes, [&](auto time) { return record.*time != 0 && record.*time < kSecond; });
+}
+void move_times(FlowRecord& record, TimeNs by) noexcept {
+  record.first_seen += by;
+  record.last_seen += by;
+  for (const auto time : kOptionalTimes)
+    if (record.*time != 0) record.*time += by;
 }
 
 std::string_view as_bytes(const Address& address, std::size_t size) {
@@ -67,11 +83,19 @@ void BatchEncoder::append(const Batch& batch, std::string& out) {
   for (const auto& record : batch) {
     flow_.clear();
     message_.clear();
-    records_->append(record, flow_);
+    const bool early = is_early(record);
+    if (early) {
+      auto moved = record;
+      move_times(moved, kSecond);
+      records_->append(moved, flow_);
+    } else {
+      records_->append(record, flow_);
+    }
     wire::put_bytes(message_, in_record::flow, flow_);
     wire::put_number(message_, in_record::new_packets, record.new_packets);
     wire::put_number(message_, in_record::new_bytes, record.new_bytes);
     wire::put_number(message_, in_record::labels_lost, record.labels_lost);
+    wire::put_number(message_, in_record::early, early ? 1 : 0);
     wire::put_bytes(out, in_batch::record, message_);
   }
 }
@@ -95,13 +119,14 @@ bool BatchDecoder::decode(std::string_view bytes, Batch& batch, std::string& ref
 bool BatchDecoder::record(std::string_view message, Batch& batch, std::string& refused) {
   wire::Reader in(message);
   std::string_view flow;
-  std::uint64_t new_packets = 0, new_bytes = 0, labels_lost = 0;
+  std::uint64_t new_packets = 0, new_bytes = 0, labels_lost = 0, early = 0;
   for (wire::Item item; in.next(item);) {
     switch (item.field) {
       case in_record::flow: flow = item.bytes; break;
       case in_record::new_packets: new_packets = item.number; break;
       case in_record::new_bytes: new_bytes = item.number; break;
       case in_record::labels_lost: labels_lost = item.number; break;
+      case in_record::early: early = item.number; break;
       default: break;
     }
   }
@@ -115,6 +140,7 @@ bool BatchDecoder::record(std::string_view message, Batch& batch, std::string& r
   record.new_packets = new_packets;
   record.new_bytes = new_bytes;
   record.labels_lost += static_cast<std::uint32_t>(labels_lost);
+  if (early != 0) move_times(record, -kSecond);
   return true;
 }
 

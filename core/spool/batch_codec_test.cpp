@@ -107,6 +107,19 @@ TEST(BatchCodec, EverythingComesBack) {
   }
 }
 
+TEST(BatchCodec, CapturesMayBeginWithTheEpoch) {
+  TextTable texts;
+  Batch batch, read;
+  batch.records = {record_of(texts), record_of(texts)};
+  batch.records[0].first_seen = 1;
+  batch.records[0].last_seen = 5'000'000'000;
+  batch.records[1].first_seen = batch.records[1].last_seen = 0;
+  std::string refused;
+  ASSERT_TRUE(BatchDecoder(texts).decode(encoded(texts, batch), read, refused));
+  ASSERT_EQ(read.size(), 2U) << refused;
+  for (std::size_t i = 0; i < 2; ++i) EXPECT_EQ(json(texts, read.records[i]), json(texts, batch.records[i]));
+}
+
 TEST(BatchCodec, AnotherProcessReadsIt) {
   TextTable theirs, ours;
   ours.intern("something else");

@@ -192,8 +192,7 @@ Result<void> Store::commit() {
   if (failure_) return undo(*std::exchange(failure_, std::nullopt), true);
   if (appended_ == 0) return {};
   // After a failed sync nobody knows what of the file is on disk: the next batches go to another one.
-  if (::fdatasync(active_->file.get()) != 0)
-    return undo(system_error("sync a file in " + directory_.string()), false);
+  if (::fdatasync(active_->file.get()) != 0) return undo(system_error("sync a file in " + directory_.string()), false);
   if (folder_changed_ && ::fsync(folder_.get()) != 0) return undo(system_error("sync " + directory_.string()), false);
   folder_changed_ = false;
   const std::lock_guard lock(mutex_);

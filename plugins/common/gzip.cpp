@@ -96,7 +96,8 @@ GzipPrefix gzip_prefix(const std::function<std::size_t(char* buffer, std::size_t
       last = text.back();
     }
     found.whole = status == Z_STREAM_END;
-    const bool cut = status == Z_OK && last == '\n' && (z.data_type & (kBlockEnd | kLastBlock | kUnusedBits)) == kBlockEnd;
+    const bool cut =
+        status == Z_OK && last == '\n' && (z.data_type & (kBlockEnd | kLastBlock | kUnusedBits)) == kBlockEnd;
     if (!found.whole && !cut) continue;
     found.size = z.total_in;
     found.lines = lines;

@@ -135,7 +135,8 @@ TEST(Leftovers, GzipCutAnywhereKeepsWhatWasSynced) {
     write_plain(place.path(".log.gz.part"), bytes.substr(0, cut) + rest);
     ASSERT_EQ(place.reclaim().sealed, 1u) << cut;
     const auto found = read_gzip(place.path("log.gz"));
-    const auto last = std::ranges::find_if(synced.rbegin(), synced.rend(), [&](const auto& at) { return at.first <= cut; });
+    const auto last =
+        std::ranges::find_if(synced.rbegin(), synced.rend(), [&](const auto& at) { return at.first <= cut; });
     EXPECT_TRUE(found.starts_with(last->second)) << cut;
     EXPECT_TRUE(text.starts_with(found) && found.ends_with('\n')) << cut;
   }

@@ -329,6 +329,36 @@ class Faults(WithKafka):
         self.assertGreaterEqual(len(self.kafka.messages("killed")), delivered)
 
 
+class Buffered(WithKafka):
+    """`buffer: {type: disk}` before the sink."""
+
+    def start(self, name):
+        (self.folder / name).mkdir()
+        fffa = Fffa(f"brokers: ['{self.kafka.address}'], topic: kept, buffer: {{type: disk, directory: {self.folder}/buffer}}", self.folder / name,
+                    "shutdown_timeout: 2s")
+        self.addCleanup(fffa.kill)
+        return fffa
+
+    def test_down_over_a_restart(self):
+        self.kafka.create_topic("kept", partitions=2)
+        self.kafka.kill()
+        first = self.start("first")
+        for _ in range(5):
+            first.feed(100)
+        first.wait_said("deliver to Kafka: ")
+        first.process.send_signal(signal.SIGTERM)
+        self.assertEqual(first.end(), 0, first.said())
+        self.assertIn("waits in the buffer for the next start", first.said())
+        self.kafka.start()
+        second = self.start("second")
+        second.feed(100)
+        self.assertEqual(second.end(), 0, second.said())
+        self.assertIn("restored from the buffer", second.said())
+        reported = collections.Counter(first.reported() + second.reported())
+        self.assertGreater(len(reported), 1000)
+        self.assertEqual(collections.Counter(m["payload"] for m in self.kafka.messages("kept")), reported)
+
+
 class Secure(WithKafka):
     def sink(self, topic, password, more=""):
         return (f"topic: {topic}, librdkafka: {{security.protocol: SASL_SSL, sasl.mechanisms: PLAIN, sasl.username: fffa, "
@@ -361,6 +391,8 @@ class Secure(WithKafka):
         fffa = self.fffa(self.sink("closed", self.secret(self.kafka.password)), brokers=self.kafka.secure_address)
         fffa.feed(50)
         fffa.wait_said("Kafka refuses records for topic `closed`: Broker: Topic authorization failed")
+        self.assertIn("pipeline.yaml:8:3", fffa.said())
+        self.assertIn("Topic authorization failed", fffa.troubles())
         self.kafka.allow("closed")
         self.assertEqual(fffa.end(), 0, fffa.said())
         self.assert_all_arrived(fffa, "closed")

@@ -23,7 +23,7 @@ using common::Descriptor;
 
 constexpr std::uint64_t kMaxParts = 10'000;
 constexpr std::uint64_t kMiB = 1024 * 1024;
-constexpr int kAttempts = 3;  // of a part, before others have their turn
+constexpr int kAttempts = 3;                 // of a part, before others have their turn
 constexpr const char* kListedParts = "100";  // fit into an answer; what more there is goes once more
 constexpr const char* kDigestHeader = "x-amz-meta-fffa-sha256";
 
@@ -123,9 +123,7 @@ class Upload {
   S3Reply comparison_;
 
   // The same upload may succeed later.
-  static bool may_pass(Kind kind) {
-    return kind == Kind::busy || kind == Kind::unreachable || kind == Kind::stopped;
-  }
+  static bool may_pass(Kind kind) { return kind == Kind::busy || kind == Kind::unreachable || kind == Kind::stopped; }
 
   Uploaded finished(bool already_there) {
     remove_mark(file_);

@@ -289,7 +289,8 @@ TEST_F(ObjectUpload, AnUploadThatIsGoneIsBegunAnew) {
   for (const auto& bad : {error(404, "NoSuchUpload"), error(403, "AccessDenied")}) {
     common::testing::write_plain(temporary.path() / ".f.upload", "other");
     answer = [&](const Request& request) {
-      return request.path.find("uploadId=other") != std::string::npos && request.method == "GET" ? bad : multipart(request);
+      return request.path.find("uploadId=other") != std::string::npos && request.method == "GET" ? bad
+                                                                                                 : multipart(request);
     };
     const auto begun = server.count("POST", "?uploads=");
     EXPECT_EQ(upload().kind, Kind::ok);

@@ -52,7 +52,8 @@ TEST(S3Text, UploadsOfAKey) {
 TEST(S3Text, ListedParts) {
   const auto parts = listed_parts(
       "<ListPartsResult><PartNumberMarker>0</PartNumberMarker>"
-      "<Part><PartNumber>2</PartNumber><ETag>&quot;e&quot;</ETag><Size>17</Size><ChecksumSHA256>c=</ChecksumSHA256></Part>"
+      "<Part><PartNumber>2</PartNumber><ETag>&quot;e&quot;</ETag><Size>17</Size><ChecksumSHA256>c=</ChecksumSHA256></"
+      "Part>"
       "<Part><PartNumber>x</PartNumber><Size>17</Size></Part><Part><PartNumber>3</PartNumber></Part>"
       "<Part><PartNumber>-4</PartNumber><Size>99999999999999999999</Size></Part>"
       "<Part><PartNumber>5</PartNumber><Size>0</Size></Part><Part><PartNumber>6");

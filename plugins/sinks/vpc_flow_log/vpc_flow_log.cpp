@@ -22,7 +22,7 @@ constexpr auto kCommitInterval = 1s;
 // So much is committed at once. The host offers no more than twice of it before it has completions.
 constexpr std::size_t kCommitBatches = 32;
 constexpr std::size_t kCommitRecords = 32768;
-constexpr auto kReclaimAgain = 30s;
+constexpr int kReclaimAgain = 30;  // ticks
 
 std::string machine_id(StageContext& context) {
   std::string id;
@@ -91,8 +91,8 @@ void check_upload(const Config& config, Checker& checker) {
     checker.error("prefix", "begins with a letter, not with `/`, and has at most 512 characters");
   if (config.bucket_region && !is_name(*config.bucket_region, "-"))
     checker.error("bucket_region", "is a region such as eu-central-1");
-  if (config.bucket && config.addressing == aws::S3Addressing::virtual_host && config.bucket->find('.') != std::string::npos &&
-      !config.endpoint.value_or("").starts_with("http://"))
+  if (config.bucket && config.addressing == aws::S3Addressing::virtual_host &&
+      config.bucket->find('.') != std::string::npos && !config.endpoint.value_or("").starts_with("http://"))
     checker.error("addressing", "no certificate fits a bucket with a dot in its name", "addressing: path");
   if (!config.endpoint) return;
   const auto scheme = config.endpoint->starts_with("https://") ? 8 : config.endpoint->starts_with("http://") ? 7 : 0;
@@ -147,7 +147,12 @@ VpcFlowLog::VpcFlowLog(Config config, StageContext& context)
     throw Failure(system_error("write into " + folder->path.string(), errno));
   if (config_.bucket) uploader_ = std::make_unique<Uploader>(upload_options(config_), context);
   reclaim();
-  commit_timer_ = context.every(kCommitInterval, [this] { static_cast<void>(commit()); });
+  timer_ = context.every(kCommitInterval, [this] { tick(); });
+}
+
+void VpcFlowLog::tick() {
+  static_cast<void>(commit());
+  if (reclaim_in_ != 0 && --reclaim_in_ == 0) reclaim();
 }
 
 void VpcFlowLog::reclaim() {
@@ -155,11 +160,7 @@ void VpcFlowLog::reclaim() {
       common::reclaim_leftovers(directory_, {is_file_name, other_file_name, kFolderDepth, true}, context_.log());
   report_.reclaimed(found);
   if (uploader_ && found.sealed != 0) uploader_->wake(0);
-  if (found.failed == 0) {
-    reclaim_timer_.reset();
-  } else if (!reclaim_timer_) {
-    reclaim_timer_ = context_.every(kReclaimAgain, [this] { reclaim(); });
-  }
+  if (found.failed != 0) reclaim_in_ = kReclaimAgain;
 }
 
 void VpcFlowLog::write(std::shared_ptr<const Batch> batch, Completion completion) {
@@ -177,8 +178,7 @@ void VpcFlowLog::write(std::shared_ptr<const Batch> batch, Completion completion
 }
 
 Result<void> VpcFlowLog::close() {
-  commit_timer_.reset();
-  reclaim_timer_.reset();
+  timer_.reset();
   // What cannot be committed is not delivered: the host has it, and says so.
   Result<void> result;
   if (commit()) result = seal(kEndOfInput);
@@ -247,9 +247,12 @@ std::unique_ptr<VpcFlowLog::OpenFile> VpcFlowLog::make_file(Text account, Text r
   auto name = [key, unique](unsigned attempt) {
     return file_name(key, static_cast<std::uint32_t>(common::name_hash(file_name(key, 0) + unique, attempt)));
   };
-  common::SealedFile::Options options{folder_of(key, config_.hive, config_.hourly), std::move(name), true,
+  common::SealedFile::Options options{folder_of(key, config_.hive, config_.hourly),
+                                      std::move(name),
+                                      true,
                                       std::string(format_->header()),
-                                      [this](const common::FileEvent& event) { on_event(event); }, true};
+                                      [this](const common::FileEvent& event) { on_event(event); },
+                                      true};
   return std::make_unique<OpenFile>(
       OpenFile{account, region, slot, false, common::SealedFile(directory_, std::move(options))});
 }
@@ -259,7 +262,8 @@ std::string VpcFlowLog::component(const std::optional<std::string>& chosen, Text
 }
 
 bool VpcFlowLog::due() const {
-  return files_.size() > kMaxOpenFiles || std::ranges::any_of(files_, [this](const auto& open) { return open->due(watermark_); });
+  return files_.size() > kMaxOpenFiles ||
+         std::ranges::any_of(files_, [this](const auto& open) { return open->due(watermark_); });
 }
 
 // Delivers what is offered, all of it or nothing; then seals what is due.

@@ -113,9 +113,10 @@ class VpcFlowLog final : public AsyncSink {
   std::vector<Offered> offered_;
   std::size_t records_ = 0;  // of them, added since the last commit
   TimeNs watermark_ = 0;
-  std::unique_ptr<Timer> commit_timer_;
-  std::unique_ptr<Timer> reclaim_timer_;  // while something could not be reclaimed
+  std::unique_ptr<Timer> timer_;
+  int reclaim_in_ = 0;  // ticks; 0: there is nothing left to reclaim
 
+  void tick();
   void reclaim();
   void on_event(const common::FileEvent& event);
   void format(const Batch& batch);

@@ -89,13 +89,13 @@ class EcsFormat final : public RecordFormat, detail::JsonValues {
     constexpr auto& kMember = kMembers[I];
     if constexpr (kMember.kind == Kind::labels) {
       return record.label_count == 0 ? out : put_labels(out, record);
-    } else if constexpr (kMember.field != nullptr && kMember.field->name == "community_id") {
+    } else if constexpr (kMember.field == "community_id") {
       return put_community_id(out, record);
     } else {
       const Value value = kMember.get(record);
       if (value.kind == Value::Kind::null) return out;
-      if constexpr (kMember.field != nullptr && kMember.field->type == FieldType::hex) {
-        return put_hex_field(out, *kMember.field, value);
+      if constexpr (kMember.hex) {
+        return put_hex_field(out, kMember.field, value);
       } else if constexpr (kMember.kind == Kind::list) {
         return put(out, value.name);
       } else if constexpr (kMember.kind == Kind::keyword) {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string_view>
 
 #include "field_table.h"
@@ -21,14 +22,15 @@ struct Member {
   std::string_view name;
   Kind kind = Kind::keyword;
   Value (*get)(const FlowRecord&) = nullptr;
-  const Field* field = nullptr;  // of the table, where it is one's
+  std::string_view field{};  // of the table, where it is one's
+  bool hex = false;
 };
 
 // A field that ECS has a name for; `get`, where ECS means another value.
 struct Named {
   std::string_view field, object, name;
   Kind kind;
-  Value (*get)(const FlowRecord&) = nullptr;
+  std::optional<Value (*)(const FlowRecord&)> get = {};
 };
 
 constexpr bool has_ports(const FlowRecord& r) {
@@ -148,8 +150,9 @@ constexpr Kind kind_of(FieldType type) {
 
 constexpr Member member_of(const Field& field) {
   const auto* const named = std::ranges::find(kNamed, field.name, &Named::field);
-  if (named == kNamed.end()) return {"fffa", field.name, kind_of(field.type), field.get, &field};
-  return {named->object, named->name, named->kind, named->get == nullptr ? field.get : named->get, &field};
+  if (named == kNamed.end())
+    return {"fffa", field.name, kind_of(field.type), field.get, field.name, field.type == FieldType::hex};
+  return {named->object, named->name, named->kind, named->get.value_or(field.get), field.name};
 }
 
 // An object before what begins with it and a dot, and all of it together.

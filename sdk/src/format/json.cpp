@@ -74,7 +74,7 @@ class JsonFormat final : public RecordFormat, detail::JsonValues {
       if (value.kind == Value::Kind::null) return put(out, kNull<I>.view());
       out = put(out, kOpening<I>.view());
       if constexpr (kField.type == FieldType::hex) {
-        return put_hex_field(out, kField, value);
+        return put_hex_field(out, kField.name, value);
       } else {
         return put_value(out, value);
       }

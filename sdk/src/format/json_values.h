@@ -62,9 +62,9 @@ class JsonValues {
   }
 
   // Of a field of type hex.
-  [[gnu::always_inline]] static char* put_hex_field(char* out, const Field& field, const Value& value) {
-    out = put(put(out, "\""), hex_prefix(field.name));
-    return put(put_hex(out, value.number, hex_digits(field.name)), "\"");
+  [[gnu::always_inline]] static char* put_hex_field(char* out, std::string_view field, const Value& value) {
+    out = put(put(out, "\""), hex_prefix(field));
+    return put(put_hex(out, value.number, hex_digits(field)), "\"");
   }
   // Nothing where the protocol has none.
   static char* put_community_id(char* out, const FlowRecord& record) {

@@ -25,7 +25,8 @@ bool stored = false;
 
 // In zlib's place: the plugin finds this one first.
 extern "C" __attribute__((visibility("default"))) int deflate(z_stream* stream, int flush) {
-  static const auto real = reinterpret_cast<int (*)(z_stream*, int)>(::dlsym(::dlopen("libz.so.1", RTLD_NOW), "deflate"));
+  static const auto real =
+      reinterpret_cast<int (*)(z_stream*, int)>(::dlsym(::dlopen("libz.so.1", RTLD_NOW), "deflate"));
   if (!stored) return real(stream, flush);
   const uInt n = std::min(stream->avail_in, stream->avail_out);
   std::memcpy(stream->next_out, stream->next_in, n);

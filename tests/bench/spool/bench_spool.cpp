@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// bench_spool [BATCHES [DIRECTORY]]: batches of 1000 records, every field set, through a buffer on the disk of DIRECTORY (default: here),
-// beside the same octets written and synced by nobody else's code in the same run.
+// bench_spool [BATCHES [DIRECTORY]]: batches of 1000 records, every field set, through a buffer on the disk of
+// DIRECTORY (default: here), beside the same octets written and synced by nobody else's code in the same run.
 #include <fcntl.h>
 #include <unistd.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // writer PLUGIN OPTIONS FIRST: writes records for ever, numbered from FIRST on (source and destination port tell the
-// number), as fast as the sink takes them, and prints the number behind each batch that was acknowledged. FIRST 0: writes
-// none, uploads what is there.
+// number), as fast as the sink takes them, and prints the number behind each batch that was acknowledged. FIRST 0:
+// writes none, uploads what is there.
 #include <dlfcn.h>
 
 #include <chrono>

@@ -78,10 +78,10 @@ class SealedFile {
   std::string part_;
   unsigned attempt_ = 0;
   Deflater deflater_;
-  std::string raw_;           // lines added since the last flush, as text
-  std::size_t encoded_ = 0;   // of raw_
-  std::string pending_;       // bytes of the file that are not written yet
-  std::string unsynced_;      // durable: bytes that are written, and not synced yet
+  std::string raw_;          // lines added since the last flush, as text
+  std::size_t encoded_ = 0;  // of raw_
+  std::string pending_;      // bytes of the file that are not written yet
+  std::string unsynced_;     // durable: bytes that are written, and not synced yet
   std::uint64_t written_ = 0;
   std::uint64_t lines_ = 0;      // added
   std::uint64_t raw_lines_ = 0;  // of them, since the last flush

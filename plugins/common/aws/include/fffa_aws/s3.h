@@ -28,7 +28,7 @@ struct S3Options {
   std::string region;    // empty: us-east-1, until the server says another
   std::string endpoint;  // "https://minio.example:9000"; empty: AWS's of the region
   S3Addressing addressing = S3Addressing::automatic;
-  std::string ca_file;   // empty: the system's
+  std::string ca_file;  // empty: the system's
   std::chrono::milliseconds connect_timeout{5000};
   std::chrono::seconds stalled{30};
   std::uint64_t part_size = 16 * 1024 * 1024;  // larger objects are sent in parts of it
