@@ -71,6 +71,7 @@ class Kafka final : public Source, public ConsumerEvents {
   bool paused_ = false;
   Monotonic next_tick_{0};
   Monotonic next_commit_{0};
+  Monotonic revoked_at_{0};
   Monotonic rebuild_at_{0};
   std::string connection_;         // what librdkafka said last about it ...
   Monotonic connection_since_{0};  // ... and since when it has; 0: it works
