@@ -422,7 +422,7 @@ class Guarantee(WithMembers):
         edge = self.edge("early")
         edge.feed_again(200, 5)
         lines = self.written(edge)
-        source = self.source("early", more="commit_interval: 200ms,")
+        source = self.source("early", more="commit_interval: 200ms,", properties=SHORT_SESSION)
         member = self.member("early", source, windows=("1h", "60s"))
         member.wait_metric("fffa_kafka_messages_total", len(lines))
         time.sleep(1)
@@ -558,13 +558,14 @@ class Guarantee(WithMembers):
         while sum(self.committed("still").values()) < len(lines):
             self.assertLess(time.monotonic(), deadline)
         self.assertTrue(all(offset >= committed.get(name, 0) for name, offset in self.committed("still").items()))
-        again = still.metric("fffa_kafka_uncommitted_messages_total")
         for member in members:
             self.assertEqual(member.stop(), 0, member.said())
+        # As both say when they give partitions up: the group's changes may take some from the other one, too.
+        again = sum(int(end) - int(begin) for member in members for begin, end in re.findall(r"\[\d+\] from (\d+) to (\d+)", member.said()))
         reported = collections.Counter(line + "\n" for line in lines)
         arrived = collections.Counter(line for member in members for line in member.lines())
         self.assertEqual(reported - arrived, collections.Counter(), "records are missing")
-        self.assertLessEqual((arrived - reported).total(), again)
+        self.assertLessEqual((arrived - reported).total(), again, still.said()[-3000:] + going.said()[-3000:])
 
     def test_eager_rebalance(self):
         self.kafka.create_topic("eager", partitions=6)

@@ -66,12 +66,12 @@ class Kafka final : public Source, public ConsumerEvents {
   TimeNs told_ = 0;  // of watermark_
   std::uint64_t batches_ = 0;
   std::uint64_t emitting_ = 0;  // number of the batch that emit() has
-  std::uint64_t unacknowledged_ = 0;
   Monotonic acknowledged_at_{0};
   Monotonic blocked_since_{0};  // 0: there is room downstream
   bool paused_ = false;
   Monotonic next_tick_{0};
   Monotonic next_commit_{0};
+  Monotonic revoked_at_{0};
   Monotonic rebuild_at_{0};
   std::string connection_;         // what librdkafka said last about it ...
   Monotonic connection_since_{0};  // ... and since when it has; 0: it works

@@ -13,7 +13,9 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kMalformedSaid = 60s;
-constexpr int kMostNamed = 20;  // partitions in one line of the log
+constexpr auto kRegroup = 10s;      // no commits for so long after a revocation, unless the group is complete before
+constexpr auto kSameRound = 200ms;  // of the group: what it takes and what it gives
+constexpr int kMostNamed = 20;      // partitions in one line of the log
 
 std::string_view payload_of(const rd_kafka_message_t& message) {
   if (message.payload == nullptr) return {};
@@ -206,6 +208,7 @@ void Kafka::assigned(const rd_kafka_topic_partition_list_t& partitions) {
     trouble_.clear("topic " + partition->topic());
     partitions_.push_back(std::move(partition));
   }
+  if (now - revoked_at_ > kSameRound) next_commit_ = std::min(next_commit_, now + config_.commit_interval);
   assignments_.add(static_cast<std::uint64_t>(partitions.cnt));
   trouble_.clear("group");
   if (!names.empty()) trouble_.clear("topics");
@@ -226,6 +229,9 @@ void Kafka::revoked(const rd_kafka_topic_partition_list_t& partitions, bool lost
       wait_for_acknowledgements(gone);
     }
     commit(gone, true);
+    // The group forms anew now, and librdkafka 2.0 takes a commit that is refused meanwhile for the loss of everything.
+    revoked_at_ = context_.clock().monotonic();
+    next_commit_ = std::max(next_commit_, revoked_at_ + kRegroup);
   }
   block(false);
   given_over(gone);
