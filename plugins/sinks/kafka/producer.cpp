@@ -5,6 +5,8 @@
 #include <chrono>
 #include <utility>
 
+#include "fffa_kafka/client.h"
+
 namespace fffa::kafka {
 
 using namespace std::chrono_literals;
@@ -22,11 +24,9 @@ constexpr int kSyslogWarning = 4;
 Producer::Producer(ConfPtr conf, ProducerEvents& events, Logger& log, const Redactor& redact)
     : events_(events), log_(log), redact_(redact) {
   set_callbacks(conf.get());
-  std::array<char, 512> error{};
-  producer_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), error.data(), error.size());
-  if (producer_ == nullptr) throw Failure(fail("set up librdkafka: " + redact_(error.data())));
-  static_cast<void>(conf.release());  // the producer's now
+  producer_ = make_client(RD_KAFKA_PRODUCER, std::move(conf), redact_);
   thread_ = std::thread([this] {
+    drop_capabilities();
     while (!stop_.load(std::memory_order_relaxed)) {
       if (served_.exchange(false, std::memory_order_relaxed)) {
         std::this_thread::sleep_for(kLeaveItTo);

@@ -13,6 +13,8 @@
 #include <thread>
 #include <utility>
 
+#include "fffa_kafka/client.h"
+
 namespace fffa::kafka_source {
 namespace {
 
@@ -94,15 +96,13 @@ Consumer::Consumer(const Config& config, ConsumerEvents& events, Logger& log, co
   link_->consumer = this;
   auto conf = consumer_conf(config, [](const auto&, const auto&) {});
   set_callbacks(conf.get());
+  consumer_ = kafka::make_client(RD_KAFKA_CONSUMER, std::move(conf), redact_);
   fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (fd_ < 0) throw Failure(system_error("make an eventfd"));
-  std::array<char, 512> error{};
-  consumer_ = rd_kafka_new(RD_KAFKA_CONSUMER, conf.get(), error.data(), error.size());
-  if (consumer_ == nullptr) {
-    ::close(fd_);
-    throw Failure(fail("set up librdkafka: " + redact_(error.data())));
+  if (fd_ < 0) {
+    const auto error = system_error("make an eventfd");
+    rd_kafka_destroy(consumer_);
+    throw Failure(error);
   }
-  static_cast<void>(conf.release());  // the consumer's now
   rd_kafka_poll_set_consumer(consumer_);
   queue_ = rd_kafka_queue_get_consumer(consumer_);
   rd_kafka_queue_io_event_enable(queue_, fd_, &kOne, sizeof kOne);

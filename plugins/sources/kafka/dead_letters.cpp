@@ -2,7 +2,8 @@
 #include "dead_letters.h"
 
 #include <algorithm>
-#include <array>
+
+#include "fffa_kafka/client.h"
 
 namespace fffa::kafka_source {
 
@@ -38,10 +39,7 @@ DeadLetters::DeadLetters(const Config& config, StageContext& context, const kafk
     if (!self->letters_.empty()) self->trouble_ = kafka::settled(self->redact_(text));
   });
   rd_kafka_conf_set_log_cb(conf.get(), [](const rd_kafka_t*, int, const char*, const char*) {});
-  std::array<char, 512> error{};
-  producer_ = rd_kafka_new(RD_KAFKA_PRODUCER, conf.get(), error.data(), error.size());
-  if (producer_ == nullptr) throw Failure(fail("set up librdkafka for dead letters: " + redact_(error.data())));
-  static_cast<void>(conf.release());  // the producer's now
+  producer_ = kafka::make_client(RD_KAFKA_PRODUCER, std::move(conf), redact_);
 }
 
 DeadLetters::~DeadLetters() {
