@@ -106,7 +106,8 @@ void Kafka::step() {
   consumer_->rest();
   const bool more = read();
   const bool late = !parts_.empty() && now - batch_since_ >= kLinger;
-  if (room && (late || batch_.size() >= kMostRecords)) flush();
+  // Dead letters that nobody takes keep no record.
+  if (output_->ready() && (late || batch_.size() >= kMostRecords)) flush();
   if (!room) return static_cast<void>(output_->wait(kBlockedPoll));
   if (!more) output_->wait(parts_.empty() ? kTick : kLinger, consumer_->fd());
 }
@@ -127,11 +128,13 @@ void Kafka::block(bool blocked) {
 
 // False: there is nothing more for now.
 bool Kafka::read() {
+  std::size_t taken = 0;  // what is no record too: else a flood of it would keep all other work waiting
   do {
     const auto message = consumer_->poll();
     if (!message) return false;
     take(*message);
-  } while (batch_.size() < kMostRecords && parts_.size() < kMostRecords);
+  } while (++taken < kMostRecords && batch_.size() < kMostRecords && parts_.size() < kMostRecords &&
+           (!dead_letters_ || !dead_letters_->crowded()));
   return true;
 }
 
