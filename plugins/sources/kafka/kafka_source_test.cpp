@@ -180,5 +180,14 @@ TEST_F(KafkaSource, AFloodOfDeadLettersThatNobodyTakesIsBoundedAndKeepsNoRecord)
   EXPECT_EQ(committed(), 1);
 }
 
+TEST_F(KafkaSource, ADeadLetterThatIsTooLargeGoesWithoutItsMessage) {
+  set_up("dead_letter: dead, ");
+  produce({std::string(1'500'000, 'x')});
+  produce(1);
+  EXPECT_EQ(run(Outcome::delivered), 1U);
+  EXPECT_EQ(metric("fffa_kafka_dead_letter_messages_total"), 1);
+  EXPECT_EQ(committed(), 2);
+}
+
 }  // namespace
 }  // namespace fffa::kafka_source
