@@ -189,5 +189,13 @@ TEST_F(KafkaSource, ADeadLetterThatIsTooLargeGoesWithoutItsMessage) {
   EXPECT_EQ(committed(), 2);
 }
 
+TEST_F(KafkaSource, ATopicMadeAnewIsReadFromItsBeginning) {
+  produce(10);
+  commit(500);
+  EXPECT_EQ(run(Outcome::delivered), 10U);
+  EXPECT_EQ(committed(), 10);
+  EXPECT_EQ(metric("fffa_kafka_uncommitted_messages_total"), 0);
+}
+
 }  // namespace
 }  // namespace fffa::kafka_source

@@ -64,6 +64,18 @@ TEST(Offsets, GapsAreNoMessages) {
   EXPECT_EQ(partition.safe(), 21);
 }
 
+TEST(Offsets, ATopicMadeAnewBeginsAgain) {
+  Partition partition("flows", 0);
+  partition.commit(500);
+  const auto span = partition.add(0);
+  EXPECT_EQ(partition.uncommitted(), 1);
+  partition.acknowledge(span);
+  EXPECT_TRUE(partition.to_commit()) << "else the group would go on at 500 when that is reached";
+  partition.commit(partition.safe());
+  EXPECT_FALSE(partition.to_commit());
+  EXPECT_EQ(partition.uncommitted(), 0);
+}
+
 TEST(Offsets, TwiceAcknowledgedOrUnknownChangesNothing) {
   Partition partition("flows", 0);
   const auto first = partition.add(0), second = partition.add(1);
