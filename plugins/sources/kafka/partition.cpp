@@ -36,12 +36,12 @@ std::int64_t Partition::uncommitted() const noexcept {
 void Partition::heard(TimeNs newest, Monotonic now) noexcept {
   newest_ = std::max(newest_, newest);
   at_end_ = false;
-  quiet_since_ = now;
+  if (newest != 0) quiet_since_ = now;
 }
 
 void Partition::at_end(Monotonic now) noexcept {
-  if (!at_end_ && newest_ == 0) quiet_since_ = now;
-  at_end_ = true;
+  if (!was_at_end_ && newest_ == 0) quiet_since_ = now;
+  at_end_ = was_at_end_ = true;
 }
 
 bool Partition::idle(Monotonic now) const noexcept {

@@ -69,6 +69,7 @@ class Partition {
   std::int64_t position_ = kNone;
   TimeNs newest_ = 0;
   bool at_end_ = false;
+  bool was_at_end_ = false;
   Monotonic quiet_since_{0};
 };
 

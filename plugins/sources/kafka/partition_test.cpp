@@ -161,6 +161,18 @@ TEST_F(Time, OneThatIsSilentAndNotAtItsEndHoldsIt) {
   EXPECT_EQ(mark(), 300 * kSecond);
 }
 
+TEST_F(Time, OneWithoutRecordsIsIdleHoweverManyMessagesComeThatAreNone) {
+  partitions[0]->heard(500 * kSecond, now);
+  partitions[1]->at_end(now);
+  for (int i = 0; i < 10; ++i) {
+    now += 1s;
+    partitions[1]->heard(0, now);
+    EXPECT_EQ(mark(), 0) << "a record may follow";
+    partitions[1]->at_end(now);
+  }
+  EXPECT_EQ(mark(), 500 * kSecond);
+}
+
 TEST_F(Time, WhereAllAreIdleItFollowsTheClock) {
   for (const auto& partition : partitions) partition->at_end(now);
   now += 10s;
