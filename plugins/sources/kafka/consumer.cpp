@@ -29,6 +29,9 @@ constexpr kafka::Refused kRefused[] = {
     {"auto.commit.interval.ms", "the option `commit_interval` says it"},
     {"enable.partition.eof", "time goes on by it"},
     {"transactional.id", "this source makes no transactions"},
+    {"enable.idempotence", "a dead letter may come twice"},
+    {"acks", "a dead letter is there when every replica in sync has it"},
+    {"request.required.acks", "a dead letter is there when every replica in sync has it"},
 };
 // Of one kind of client only.
 constexpr std::string_view kConsumers[] = {
@@ -77,7 +80,9 @@ kafka::ConfPtr producer_conf(const Config& config) {
   const std::pair<const char*, std::string> kOurs[] = {{"bootstrap.servers", kafka::joined(config.brokers)},
                                                        {"client.id", "fffa"},
                                                        {"client.software.name", "fffa"},
-                                                       {"enable.idempotence", "true"},
+                                                       // A letter may come twice. An idempotent producer may break
+                                                       // for good, and the offsets would stay where they are.
+                                                       {"enable.idempotence", "false"},
                                                        {"message.timeout.ms", "0"}};
   for (const auto& [property, value] : kOurs) kafka::set_property(conf.get(), "brokers", property, value, ignore);
   kafka::Properties shared;

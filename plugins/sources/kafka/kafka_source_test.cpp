@@ -44,7 +44,7 @@ TEST(Options, WhatIsWrongIsNamedWithItsPlace) {
 
 TEST(Options, WhatWouldBreakTheGuaranteeIsNotTheUsers) {
   for (const auto* property : {"group.id", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof",
-                               "bootstrap.servers", "plugin.library.paths"}) {
+                               "acks", "request.required.acks", "enable.idempotence", "bootstrap.servers", "plugin.library.paths"}) {
     EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t, group: g, librdkafka: {" + std::string(property) + ": true}}"),
                 HasSubstr(std::string("librdkafka.") + property))
         << property;
