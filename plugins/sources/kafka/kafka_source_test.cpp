@@ -43,8 +43,9 @@ TEST(Options, WhatIsWrongIsNamedWithItsPlace) {
 }
 
 TEST(Options, WhatWouldBreakTheGuaranteeIsNotTheUsers) {
-  for (const auto* property : {"group.id", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof",
-                               "acks", "request.required.acks", "enable.idempotence", "bootstrap.servers", "plugin.library.paths"}) {
+  for (const auto* property :
+       {"group.id", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof", "acks",
+        "request.required.acks", "enable.idempotence", "bootstrap.servers", "plugin.library.paths"}) {
     EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t, group: g, librdkafka: {" + std::string(property) + ": true}}"),
                 HasSubstr(std::string("librdkafka.") + property))
         << property;
@@ -71,9 +72,10 @@ class KafkaSource : public ::testing::Test {
   }
 
   void set_up(const std::string& more) {
-    harness_ = Harness::of<Kafka, Config>("{brokers: ['" + brokers() + "'], topic: flows, group: g, format: json, " +
-                                          more + "librdkafka: {fetch.wait.max.ms: 10, reconnect.backoff.max.ms: 200, "
-                                          "partition.assignment.strategy: range}}");
+    harness_ =
+        Harness::of<Kafka, Config>("{brokers: ['" + brokers() + "'], topic: flows, group: g, format: json, " + more +
+                                   "librdkafka: {fetch.wait.max.ms: 10, reconnect.backoff.max.ms: 200, "
+                                   "partition.assignment.strategy: range}}");
   }
   void produce(std::size_t records) {
     auto& context = harness_->context();
