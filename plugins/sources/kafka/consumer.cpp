@@ -71,6 +71,9 @@ kafka::ConfPtr consumer_conf(const Config& config, const kafka::Complain& compla
   };
   for (const auto& [property, value] : kOurs) kafka::set_property(conf.get(), "group", property, value, complain);
   kafka::set_properties(conf.get(), config.librdkafka, kRefused, complain);
+  const auto reset = config.librdkafka.find("auto.offset.reset");
+  if (reset != config.librdkafka.end() && reset->second.reveal() == "error")
+    complain("librdkafka.auto.offset.reset", "`error` ends the reading of a partition: `earliest` or `latest`");
   return conf;
 }
 

@@ -38,7 +38,9 @@ void Kafka::check(const Config& config, Checker& checker) {
   }
   for (std::size_t i = 0; i < config.topics.size(); ++i) {
     const auto wrong = kafka::wrong_topic(config.topics[i]);
+    const bool twice = std::ranges::count(config.topics, config.topics[i]) > 1;
     if (!wrong.empty()) checker.error("topics[" + std::to_string(i) + "]", wrong);
+    if (twice) checker.error("topics[" + std::to_string(i) + "]", "is there twice, which librdkafka does not take");
   }
   if (config.group.empty()) checker.error("group", "a group has a name");
   if (config.dead_letter) {

@@ -37,6 +37,7 @@ TEST(Options, WhatIsWrongIsNamedWithItsPlace) {
   EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t, topics: [t], group: g}"), HasSubstr("topics: either"));
   EXPECT_THAT(refusal("{brokers: ['a:1'], topics: [t, 'no topic'], group: g}"), HasSubstr("topics[1]"));
   EXPECT_THAT(refusal("{brokers: ['a:1'], topics: ['^all.*'], group: g}"), HasSubstr("topics[0]"));
+  EXPECT_THAT(refusal("{brokers: ['a:1'], topics: [t, u, t], group: g}"), HasSubstr("topics[2]: is there twice"));
   EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t}"), HasSubstr("group"));
   EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t, group: ''}"), HasSubstr("group"));
   EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t, group: g, dead_letter: t}"), HasSubstr("dead_letter: is a topic"));
@@ -51,6 +52,8 @@ TEST(Options, WhatWouldBreakTheGuaranteeIsNotTheUsers) {
         << property;
   }
   EXPECT_EQ(refusal("{brokers: ['a:1'], topic: t, group: g, librdkafka: {auto.offset.reset: latest}}"), "");
+  EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t, group: g, librdkafka: {auto.offset.reset: error}}"),
+              HasSubstr("librdkafka.auto.offset.reset"));
   const auto secret = refusal("{brokers: ['a:1'], topic: t, group: g, librdkafka: {session.timeout.ms: hunter2}}");
   EXPECT_THAT(secret, HasSubstr("librdkafka.session.timeout.ms"));
   EXPECT_THAT(secret, ::testing::Not(HasSubstr("hunter2")));
