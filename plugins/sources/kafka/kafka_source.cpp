@@ -154,7 +154,7 @@ void Kafka::tick(Monotonic now) {
     return;
   }
   if (connection_since_ != Monotonic{} && now - connection_since_ >= kConnectionLate) {
-    if (consumer_->answers(std::chrono::duration_cast<std::chrono::milliseconds>(kProbe))) {
+    if (consumer_->answers(kProbe)) {
       connected();
     } else {
       trouble_.set("connection", "read from Kafka: " + connection_, "librdkafka");
@@ -200,7 +200,9 @@ void Kafka::finish() {
   for (int i = 0; dead_letters_ && !dead_letters_->empty() && i < kLettersAtEnd; ++i) dead_letters_->serve(100ms);
   // A reload does not wait for windows to close: what they hold is read again.
   if (!output_->settle()) wait_for_acknowledgements(partitions_);
-  const bool answered = connection_since_ == Monotonic{} && commit(partitions_, true);
+  // One broker of several that is away is no reason to leave what was delivered uncommitted.
+  const bool there = connection_since_ == Monotonic{} || consumer_->answers(kProbe);
+  const bool answered = there && commit(partitions_, true);
   if (answered) return consumer_->close();
   context_.log().warning("stopped without Kafka: what was delivered and not committed is read again");
   given_over(partitions_);
