@@ -117,7 +117,8 @@ void DeadLetters::serve(std::chrono::milliseconds wait) {
   // What nobody waits for any more: the partition's next owner sends it.
   remove([](const Letter& letter) { return letter.waits && letter.partition.expired(); });
   const auto now = context_.clock().monotonic();
-  if (letters_.empty() || now < again_) return;
+  if (letters_.empty()) return trouble_.clear();  // which was about those
+  if (now < again_) return;
   again_ = now + kAgain;
   for (auto& letter : letters_) {
     if (letter.waits) produce(letter);
