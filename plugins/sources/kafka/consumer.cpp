@@ -86,6 +86,9 @@ kafka::ConfPtr producer_conf(const Config& config) {
                                                        // A letter may come twice. An idempotent producer may break
                                                        // for good, and the offsets would stay where they are.
                                                        {"enable.idempotence", "false"},
+                                                       // So that what is refused for its size is one letter, and not
+                                                       // what was together.
+                                                       {"batch.size", "100000"},
                                                        {"message.timeout.ms", "0"}};
   for (const auto& [property, value] : kOurs) kafka::set_property(conf.get(), "brokers", property, value, ignore);
   kafka::Properties shared;
