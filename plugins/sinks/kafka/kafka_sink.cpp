@@ -87,9 +87,10 @@ Kafka::Kafka(Config config, StageContext& context)
 Kafka::~Kafka() {
   timer_.reset();
   closing_ = true;
-  // What is in the air comes back as purged; its completions say "retry".
-  producer_.reset();
-  single_.reset();
+  // What is in the air comes back as purged; its completions say "retry". Both stay until the threads of both have
+  // ended, for each may be sending with the other.
+  producer_->stop();
+  if (single_) single_->stop();
   std::size_t twice = 0;
   for (const auto& flight : flights_) {
     // What was refused is perhaps given up, and not sent again.

@@ -37,13 +37,18 @@ Producer::Producer(ConfPtr conf, ProducerEvents& events, Logger& log, const Reda
   });
 }
 
-Producer::~Producer() {
+void Producer::stop() {
+  if (!thread_.joinable()) return;
   rd_kafka_purge(producer_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
   const auto deadline = std::chrono::steady_clock::now() + kPurgeLimit;
   while (rd_kafka_outq_len(producer_) > 0 && std::chrono::steady_clock::now() < deadline)
     std::this_thread::sleep_for(1ms);
   stop_ = true;
   thread_.join();
+}
+
+Producer::~Producer() {
+  stop();
   for (const auto& [name, topic] : topics_) rd_kafka_topic_destroy(topic);
   rd_kafka_destroy(producer_);
 }

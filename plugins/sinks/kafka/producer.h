@@ -50,11 +50,12 @@ class Producer {
  public:
   // Throws Failure where librdkafka does not accept the configuration as a whole.
   Producer(ConfPtr conf, ProducerEvents& events, Logger& log, const Redactor& redact);
-  // What is not delivered by now is reported as purged.
   ~Producer();
   Producer(const Producer&) = delete;
   Producer& operator=(const Producer&) = delete;
 
+  // What is not delivered by now is reported as purged, and then nothing any more. What was had from it stays.
+  void stop();
   // Any thread. Not NO_ERROR: the message was not taken, and will not be reported; its headers are still there.
   rd_kafka_resp_err_t produce(Message& message);
   // Any thread. nullptr: there are too many, or librdkafka does not take the name.

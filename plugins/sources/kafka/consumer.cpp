@@ -31,6 +31,9 @@ constexpr kafka::Refused kRefused[] = {
     {"auto.commit.interval.ms", "the option `commit_interval` says it"},
     {"enable.partition.eof", "time goes on by it"},
     {"transactional.id", "this source makes no transactions"},
+    {"enable.idempotence", "a dead letter may come twice"},
+    {"acks", "a dead letter is there when every replica in sync has it"},
+    {"request.required.acks", "a dead letter is there when every replica in sync has it"},
 };
 // Of one kind of client only.
 constexpr std::string_view kConsumers[] = {
@@ -70,6 +73,9 @@ kafka::ConfPtr consumer_conf(const Config& config, const kafka::Complain& compla
   };
   for (const auto& [property, value] : kOurs) kafka::set_property(conf.get(), "group", property, value, complain);
   kafka::set_properties(conf.get(), config.librdkafka, kRefused, complain);
+  const auto reset = config.librdkafka.find("auto.offset.reset");
+  if (reset != config.librdkafka.end() && reset->second.reveal() == "error")
+    complain("librdkafka.auto.offset.reset", "`error` ends the reading of a partition: `earliest` or `latest`");
   return conf;
 }
 
@@ -79,7 +85,12 @@ kafka::ConfPtr producer_conf(const Config& config) {
   const std::pair<const char*, std::string> kOurs[] = {{"bootstrap.servers", kafka::joined(config.brokers)},
                                                        {"client.id", "fffa"},
                                                        {"client.software.name", "fffa"},
-                                                       {"enable.idempotence", "true"},
+                                                       // A letter may come twice. An idempotent producer may break
+                                                       // for good, and the offsets would stay where they are.
+                                                       {"enable.idempotence", "false"},
+                                                       // So that what is refused for its size is one letter, and not
+                                                       // what was together.
+                                                       {"batch.size", "100000"},
                                                        {"message.timeout.ms", "0"}};
   for (const auto& [property, value] : kOurs) kafka::set_property(conf.get(), "brokers", property, value, ignore);
   kafka::Properties shared;

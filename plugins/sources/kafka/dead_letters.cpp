@@ -60,6 +60,7 @@ void DeadLetters::send(const rd_kafka_message_t& message, std::string_view error
   letter.error = error;
   letter.partition = partition;
   letter.span = span;
+  bytes_ += letter.bytes();
   produce(letter);
 }
 
@@ -84,10 +85,27 @@ void DeadLetters::reported(Letter& letter, rd_kafka_resp_err_t error) {
   trouble_.clear();
   sent_.add();
   if (const auto partition = letter.partition.lock()) partition->acknowledge(letter.span);
-  letters_.remove_if([&](const Letter& one) { return &one == &letter; });
+  remove([&](const Letter& one) { return &one == &letter; });
+}
+
+template <typename Is>
+void DeadLetters::remove(const Is& is) {
+  letters_.remove_if([&](const Letter& one) {
+    if (!is(one)) return false;
+    bytes_ -= one.bytes();
+    return true;
+  });
 }
 
 void DeadLetters::failed(Letter& letter, rd_kafka_resp_err_t error) {
+  // Whoever writes such a message must not hold its partition for ever: the headers tell where it is.
+  if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && letter.bytes() != 0) {
+    bytes_ -= letter.bytes();
+    letter.payload.clear();
+    letter.key.clear();
+    letter.error += "; too large to come along";
+    return produce(letter);
+  }
   letter.waits = true;
   trouble_ = std::string("topic `") + topic_ + "`: " + rd_kafka_err2str(error);
 }
@@ -95,9 +113,10 @@ void DeadLetters::failed(Letter& letter, rd_kafka_resp_err_t error) {
 void DeadLetters::serve(std::chrono::milliseconds wait) {
   rd_kafka_poll(producer_, static_cast<int>(wait.count()));
   // What nobody waits for any more: the partition's next owner sends it.
-  letters_.remove_if([](const Letter& letter) { return letter.waits && letter.partition.expired(); });
+  remove([](const Letter& letter) { return letter.waits && letter.partition.expired(); });
   const auto now = context_.clock().monotonic();
-  if (letters_.empty() || now < again_) return;
+  if (letters_.empty()) return trouble_.clear();  // which was about those
+  if (now < again_) return;
   again_ = now + kAgain;
   for (auto& letter : letters_) {
     if (letter.waits) produce(letter);

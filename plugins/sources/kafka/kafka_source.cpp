@@ -38,7 +38,9 @@ void Kafka::check(const Config& config, Checker& checker) {
   }
   for (std::size_t i = 0; i < config.topics.size(); ++i) {
     const auto wrong = kafka::wrong_topic(config.topics[i]);
+    const bool twice = std::ranges::count(config.topics, config.topics[i]) > 1;
     if (!wrong.empty()) checker.error("topics[" + std::to_string(i) + "]", wrong);
+    if (twice) checker.error("topics[" + std::to_string(i) + "]", "is there twice, which librdkafka does not take");
   }
   if (config.group.empty()) checker.error("group", "a group has a name");
   if (config.dead_letter) {
@@ -106,7 +108,8 @@ void Kafka::step() {
   consumer_->rest();
   const bool more = read();
   const bool late = !parts_.empty() && now - batch_since_ >= kLinger;
-  if (room && (late || batch_.size() >= kMostRecords)) flush();
+  // Dead letters that nobody takes keep no record.
+  if (output_->ready() && (late || batch_.size() >= kMostRecords)) flush();
   if (!room) return static_cast<void>(output_->wait(kBlockedPoll));
   if (!more) output_->wait(parts_.empty() ? kTick : kLinger, consumer_->fd());
 }
@@ -127,11 +130,13 @@ void Kafka::block(bool blocked) {
 
 // False: there is nothing more for now.
 bool Kafka::read() {
+  std::size_t taken = 0;  // what is no record too: else a flood of it would keep all other work waiting
   do {
     const auto message = consumer_->poll();
     if (!message) return false;
     take(*message);
-  } while (batch_.size() < kMostRecords && parts_.size() < kMostRecords);
+  } while (++taken < kMostRecords && batch_.size() < kMostRecords && parts_.size() < kMostRecords &&
+           (!dead_letters_ || !dead_letters_->crowded()));
   return true;
 }
 
@@ -149,7 +154,7 @@ void Kafka::tick(Monotonic now) {
     return;
   }
   if (connection_since_ != Monotonic{} && now - connection_since_ >= kConnectionLate) {
-    if (consumer_->answers(std::chrono::duration_cast<std::chrono::milliseconds>(kProbe))) {
+    if (consumer_->answers(kProbe)) {
       connected();
     } else {
       trouble_.set("connection", "read from Kafka: " + connection_, "librdkafka");
@@ -195,7 +200,9 @@ void Kafka::finish() {
   for (int i = 0; dead_letters_ && !dead_letters_->empty() && i < kLettersAtEnd; ++i) dead_letters_->serve(100ms);
   // A reload does not wait for windows to close: what they hold is read again.
   if (!output_->settle()) wait_for_acknowledgements(partitions_);
-  const bool answered = connection_since_ == Monotonic{} && commit(partitions_, true);
+  // One broker of several that is away is no reason to leave what was delivered uncommitted.
+  const bool there = connection_since_ == Monotonic{} || consumer_->answers(kProbe);
+  const bool answered = there && commit(partitions_, true);
   if (answered) return consumer_->close();
   context_.log().warning("stopped without Kafka: what was delivered and not committed is read again");
   given_over(partitions_);

@@ -37,19 +37,23 @@ TEST(Options, WhatIsWrongIsNamedWithItsPlace) {
   EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t, topics: [t], group: g}"), HasSubstr("topics: either"));
   EXPECT_THAT(refusal("{brokers: ['a:1'], topics: [t, 'no topic'], group: g}"), HasSubstr("topics[1]"));
   EXPECT_THAT(refusal("{brokers: ['a:1'], topics: ['^all.*'], group: g}"), HasSubstr("topics[0]"));
+  EXPECT_THAT(refusal("{brokers: ['a:1'], topics: [t, u, t], group: g}"), HasSubstr("topics[2]: is there twice"));
   EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t}"), HasSubstr("group"));
   EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t, group: ''}"), HasSubstr("group"));
   EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t, group: g, dead_letter: t}"), HasSubstr("dead_letter: is a topic"));
 }
 
 TEST(Options, WhatWouldBreakTheGuaranteeIsNotTheUsers) {
-  for (const auto* property : {"group.id", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof",
-                               "bootstrap.servers", "plugin.library.paths"}) {
+  for (const auto* property :
+       {"group.id", "enable.auto.commit", "enable.auto.offset.store", "enable.partition.eof", "acks",
+        "request.required.acks", "enable.idempotence", "bootstrap.servers", "plugin.library.paths"}) {
     EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t, group: g, librdkafka: {" + std::string(property) + ": true}}"),
                 HasSubstr(std::string("librdkafka.") + property))
         << property;
   }
   EXPECT_EQ(refusal("{brokers: ['a:1'], topic: t, group: g, librdkafka: {auto.offset.reset: latest}}"), "");
+  EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t, group: g, librdkafka: {auto.offset.reset: error}}"),
+              HasSubstr("librdkafka.auto.offset.reset"));
   const auto secret = refusal("{brokers: ['a:1'], topic: t, group: g, librdkafka: {session.timeout.ms: hunter2}}");
   EXPECT_THAT(secret, HasSubstr("librdkafka.session.timeout.ms"));
   EXPECT_THAT(secret, ::testing::Not(HasSubstr("hunter2")));
@@ -62,9 +66,7 @@ class KafkaSource : public ::testing::Test {
     host_ = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), error.data(), error.size());
     cluster_ = rd_kafka_mock_cluster_new(host_, 1);
     rd_kafka_mock_topic_create(cluster_, "flows", 1, 1);
-    harness_ = Harness::of<Kafka, Config>("{brokers: ['" + brokers() +
-                                          "'], topic: flows, group: g, format: json, librdkafka: "
-                                          "{fetch.wait.max.ms: 10, partition.assignment.strategy: range}}");
+    set_up("");
   }
   ~KafkaSource() override {
     harness_.reset();
@@ -72,20 +74,32 @@ class KafkaSource : public ::testing::Test {
     rd_kafka_destroy(host_);
   }
 
+  void set_up(const std::string& more) {
+    harness_ =
+        Harness::of<Kafka, Config>("{brokers: ['" + brokers() + "'], topic: flows, group: g, format: json, " + more +
+                                   "librdkafka: {fetch.wait.max.ms: 10, reconnect.backoff.max.ms: 200, "
+                                   "partition.assignment.strategy: range}}");
+  }
   void produce(std::size_t records) {
     auto& context = harness_->context();
     const auto format = make_json_format(context.texts());
-    auto* const conf = rd_kafka_conf_new();
-    rd_kafka_conf_set(conf, "bootstrap.servers", brokers().c_str(), nullptr, 0);
-    auto* const producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0);
+    std::vector<std::string> texts;
     for (std::size_t i = 0; i < records; ++i) {
       auto record = fffa::testing::sample_record(context, static_cast<std::uint32_t>(i), kTestStart, kTestStart + 1000);
       record.host = context.host();
-      std::string text;
-      format->append(record, text);
-      rd_kafka_producev(producer, RD_KAFKA_V_TOPIC("flows"), RD_KAFKA_V_VALUE(text.data(), text.size() - 1),
-                        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
+      format->append(record, texts.emplace_back());
     }
+    produce(texts);
+  }
+  void produce(const std::vector<std::string>& messages) {
+    auto* const conf = rd_kafka_conf_new();
+    rd_kafka_conf_set(conf, "bootstrap.servers", brokers().c_str(), nullptr, 0);
+    rd_kafka_conf_set(conf, "message.max.bytes", "3000000", nullptr, 0);
+    auto* const producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, nullptr, 0);
+    for (const auto& text : messages)
+      rd_kafka_producev(producer, RD_KAFKA_V_TOPIC("flows"),
+                        RD_KAFKA_V_VALUE(const_cast<char*>(text.data()), text.size()),
+                        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_END);
     rd_kafka_flush(producer, 10000);
     rd_kafka_destroy(producer);
   }
@@ -101,25 +115,35 @@ class KafkaSource : public ::testing::Test {
   }
   // What the group has committed; negative: nothing.
   std::int64_t committed() {
+    return as_the_group([](rd_kafka_t* consumer, auto* list) { return rd_kafka_committed(consumer, list, 10000); });
+  }
+  void commit(std::int64_t offset) {
+    as_the_group([offset](rd_kafka_t* consumer, auto* list) {
+      list->elems[0].offset = offset;
+      return rd_kafka_commit(consumer, list, 0);
+    });
+  }
+  double metric(const std::string& name) { return harness_->context().captured_metrics().value(name); }
+
+  std::unique_ptr<Harness> harness_;
+  rd_kafka_mock_cluster_t* cluster_ = nullptr;
+
+ private:
+  template <typename Call>
+  std::int64_t as_the_group(const Call& call) {
     auto* const conf = rd_kafka_conf_new();
     rd_kafka_conf_set(conf, "bootstrap.servers", brokers().c_str(), nullptr, 0);
     rd_kafka_conf_set(conf, "group.id", "g", nullptr, 0);
     auto* const consumer = rd_kafka_new(RD_KAFKA_CONSUMER, conf, nullptr, 0);
     const ListPtr list(rd_kafka_topic_partition_list_new(1));
     rd_kafka_topic_partition_list_add(list.get(), "flows", 0);
-    EXPECT_EQ(rd_kafka_committed(consumer, list.get(), 10000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    EXPECT_EQ(call(consumer, list.get()), RD_KAFKA_RESP_ERR_NO_ERROR);
     rd_kafka_destroy(consumer);
     return list->elems[0].offset;
   }
-  double metric(const std::string& name) { return harness_->context().captured_metrics().value(name); }
-
-  std::unique_ptr<Harness> harness_;
-
- private:
   std::string brokers() const { return rd_kafka_mock_cluster_bootstraps(cluster_); }
 
   rd_kafka_t* host_ = nullptr;
-  rd_kafka_mock_cluster_t* cluster_ = nullptr;
 };
 
 TEST_F(KafkaSource, WhatIsDeliveredIsCommitted) {
@@ -149,6 +173,33 @@ TEST_F(KafkaSource, WhatIsHeldIsNotCommitted) {
   EXPECT_LT(committed(), 0);
   EXPECT_EQ(metric("fffa_kafka_uncommitted_messages_total"), 10);
   EXPECT_TRUE(harness_->context().captured_log().contains("flows[0] from 0 to 10"));
+}
+
+TEST_F(KafkaSource, AFloodOfDeadLettersThatNobodyTakesIsBoundedAndKeepsNoRecord) {
+  rd_kafka_mock_topic_set_error(cluster_, "dead", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+  set_up("dead_letter: dead, ");
+  produce(1);
+  produce(std::vector<std::string>(5000, "no record"));
+  EXPECT_EQ(run(Outcome::delivered), 1U);
+  EXPECT_EQ(metric("fffa_kafka_messages_total"), 1001);
+  EXPECT_EQ(committed(), 1);
+}
+
+TEST_F(KafkaSource, ADeadLetterThatIsTooLargeGoesWithoutItsMessage) {
+  set_up("dead_letter: dead, ");
+  produce({std::string(1'500'000, 'x')});
+  produce(1);
+  EXPECT_EQ(run(Outcome::delivered), 1U);
+  EXPECT_EQ(metric("fffa_kafka_dead_letter_messages_total"), 1);
+  EXPECT_EQ(committed(), 2);
+}
+
+TEST_F(KafkaSource, ATopicMadeAnewIsReadFromItsBeginning) {
+  produce(10);
+  commit(500);
+  EXPECT_EQ(run(Outcome::delivered), 10U);
+  EXPECT_EQ(committed(), 10);
+  EXPECT_EQ(metric("fffa_kafka_uncommitted_messages_total"), 0);
 }
 
 }  // namespace

@@ -82,6 +82,9 @@ void Kafka::note_position(const Partition& partition, std::int64_t offset) {
   reached = std::max(reached, offset + 1);
   const bool first = partition.position() == Partition::kNone;
   const auto expected = first ? partition.committed() : partition.position();
+  if (first && offset < expected)
+    context_.log().warning(partition.name() + " begins again at " + std::to_string(offset) + ": there is no offset " +
+                           std::to_string(expected) + ", where the group was");
   if (expected < 0 || offset <= expected) return;
   skipped_.add(static_cast<std::uint64_t>(offset - expected));
   if (first)

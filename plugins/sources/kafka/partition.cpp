@@ -7,7 +7,7 @@
 namespace fffa::kafka_source {
 
 Partition::Id Partition::add(std::int64_t offset, Id open) {
-  if (start_ == kNone) start_ = offset;
+  if (start_ == kNone || offset < start_) start_ = offset;
   position_ = offset + 1;
   const Id newest = first_ + spans_.size() - 1;
   if (!spans_.empty() && open == newest && !spans_.back().acknowledged) {
@@ -29,18 +29,19 @@ void Partition::acknowledge(Id span) {
 }
 
 std::int64_t Partition::uncommitted() const noexcept {
-  return position_ == kNone ? 0 : position_ - std::max(committed_, start_);
+  if (position_ == kNone) return 0;
+  return position_ - (committed_ > position_ ? start_ : std::max(committed_, start_));
 }
 
 void Partition::heard(TimeNs newest, Monotonic now) noexcept {
   newest_ = std::max(newest_, newest);
   at_end_ = false;
-  quiet_since_ = now;
+  if (newest != 0) quiet_since_ = now;
 }
 
 void Partition::at_end(Monotonic now) noexcept {
-  if (!at_end_ && newest_ == 0) quiet_since_ = now;
-  at_end_ = true;
+  if (!was_at_end_ && newest_ == 0) quiet_since_ = now;
+  at_end_ = was_at_end_ = true;
 }
 
 bool Partition::idle(Monotonic now) const noexcept {

@@ -36,8 +36,9 @@ class Partition {
   std::int64_t safe() const noexcept { return safe_; }
   // What Kafka knows.
   std::int64_t committed() const noexcept { return committed_; }
-  void commit(std::int64_t offset) noexcept { committed_ = std::max(committed_, offset); }
-  bool to_commit() const noexcept { return safe_ > committed_; }
+  void commit(std::int64_t offset) noexcept { committed_ = offset; }
+  // Lower than what Kafka knows, too: a topic that was made anew begins with 0 again.
+  bool to_commit() const noexcept { return safe_ != kNone && safe_ != committed_; }
   // Behind the last message that was read.
   std::int64_t position() const noexcept { return position_; }
   // Messages that were read, and that whoever reads the partition next would read again.
@@ -68,6 +69,7 @@ class Partition {
   std::int64_t position_ = kNone;
   TimeNs newest_ = 0;
   bool at_end_ = false;
+  bool was_at_end_ = false;
   Monotonic quiet_since_{0};
 };
 

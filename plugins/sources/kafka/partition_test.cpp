@@ -64,6 +64,18 @@ TEST(Offsets, GapsAreNoMessages) {
   EXPECT_EQ(partition.safe(), 21);
 }
 
+TEST(Offsets, ATopicMadeAnewBeginsAgain) {
+  Partition partition("flows", 0);
+  partition.commit(500);
+  const auto span = partition.add(0);
+  EXPECT_EQ(partition.uncommitted(), 1);
+  partition.acknowledge(span);
+  EXPECT_TRUE(partition.to_commit()) << "else the group would go on at 500 when that is reached";
+  partition.commit(partition.safe());
+  EXPECT_FALSE(partition.to_commit());
+  EXPECT_EQ(partition.uncommitted(), 0);
+}
+
 TEST(Offsets, TwiceAcknowledgedOrUnknownChangesNothing) {
   Partition partition("flows", 0);
   const auto first = partition.add(0), second = partition.add(1);
@@ -147,6 +159,18 @@ TEST_F(Time, OneThatIsSilentAndNotAtItsEndHoldsIt) {
   EXPECT_EQ(mark(), 500 * kSecond);
   partitions[1]->awake(now);
   EXPECT_EQ(mark(), 300 * kSecond);
+}
+
+TEST_F(Time, OneWithoutRecordsIsIdleHoweverManyMessagesComeThatAreNone) {
+  partitions[0]->heard(500 * kSecond, now);
+  partitions[1]->at_end(now);
+  for (int i = 0; i < 10; ++i) {
+    now += 1s;
+    partitions[1]->heard(0, now);
+    EXPECT_EQ(mark(), 0) << "a record may follow";
+    partitions[1]->at_end(now);
+  }
+  EXPECT_EQ(mark(), 500 * kSecond);
 }
 
 TEST_F(Time, WhereAllAreIdleItFollowsTheClock) {
