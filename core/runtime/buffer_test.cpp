@@ -350,6 +350,34 @@ TEST_F(Buffers, DamageIsLossThatIsCounted) {
   EXPECT_NE(metrics.find(R"(reason="buffer_damaged")"), std::string::npos);
 }
 
+TEST_F(Buffers, WhatCannotBeReadMakesRoomAsWell) {
+  down = true;
+  {
+    Rig rig;
+    source(rig, 200, 50);
+    sink(rig, disk(64 << 10), 100);
+    rig.pipeline.settings.shutdown_timeout = 100ms;
+    rig.start();
+    ASSERT_TRUE(eventually([&] { return rig.engine->health().degraded().count("out (buffer)") == 1; }));
+    EXPECT_EQ(rig.stop(), kExitLost);
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(folder.path() / "out/buffer")) {
+    auto image = testing::read_file(entry.path());
+    if (entry.path().filename() == "00000000000000000001.seg" || image.size() < FrameHeader::kSize) continue;
+    image[FrameHeader::kSize + 20] ^= 1;
+    testing::write_file(entry.path(), image);
+  }
+  Rig rig;
+  source(rig, 1, 400, 100'001);
+  sink(rig, disk(64 << 10), 100);
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return rig.engine->health().degraded().count("out (buffer)") == 1; }));
+  down = false;
+  EXPECT_TRUE(eventually([&] { return count() == 450; })) << rig.log->all();
+  EXPECT_EQ(rig.stop(), kExitLost);
+  expect_even(balance_of(rig));
+}
+
 TEST_F(Buffers, ASinkWhoseReaderHasGoneKeepsWhatItHas) {
   {
     Rig rig;

@@ -193,6 +193,7 @@ Result<std::optional<Buffer::Taken>> DiskBuffer::next() {
     } else if (auto taken = read(**frame)) {
       return taken;
     }
+    if (short_of_room_) intake_->signal();  // what was given up has made some
   }
   return std::optional<Taken>{};
 }
