@@ -482,6 +482,23 @@ TEST_F(BufferReload, ABufferIsNotTakenAwayWithWhatIsInIt) {
   expect_even(balance_of(rig));
 }
 
+TEST_F(BufferReload, ASinkThatIsDownGetsABufferWhatItHadIsDelivered) {
+  source(rig, 10, 1, 1, true);
+  sink(rig, {});
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return balance_of(rig).held.records == 10; }));
+  auto next = rig.pipeline;
+  next.stages[1].buffer = disk();
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("reloaded in"), 1u) << rig.log->all();
+  ASSERT_TRUE(eventually([&] { return delivered == 9; })) << "all but the batch that the sink had already";
+  down = false;
+  ASSERT_TRUE(eventually([&] { return delivered == 10 && count() == 10; }));
+  EXPECT_EQ(got, up_to(10));
+  EXPECT_EQ(rig.stop(), kExitOk);
+  expect_even(balance_of(rig));
+}
+
 TEST_F(BufferReload, ADirectoryThatCannotBeUsedLeavesTheOldBufferAtWork) {
   down = false;
   testing::write_file(folder.path() / "file", "");

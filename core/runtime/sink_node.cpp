@@ -122,7 +122,8 @@ bool SinkNode::over() const {
   if (!buffer_ || !buffer_->keeps() || !buffer_->ended()) return false;
   // What is on disk may stay there: a run that stops does not wait for a sink that does not take it.
   const bool refuses = std::ranges::any_of(waiting_, [](const Item& item) { return item.tries >= kTriesToStay; });
-  return gone_ || (services_->stopping && in_flight_.empty() && (refuses || rebuilds_ >= kTriesToStay));
+  const bool stays = std::ranges::all_of(waiting_, &Item::buffered);
+  return gone_ || (services_->stopping && in_flight_.empty() && stays && (refuses || rebuilds_ >= kTriesToStay));
 }
 
 std::chrono::nanoseconds SinkNode::step() {
@@ -180,6 +181,7 @@ Result<std::optional<SinkNode::Item>> SinkNode::next_item() {
     item = Item{{std::move(*message)}};
   }
   if (item) {
+    item->buffered = buffer_ != nullptr;
     item->number = taken_++;
     records_ += item->taken.message.cost;
   }
@@ -189,7 +191,7 @@ Result<std::optional<SinkNode::Item>> SinkNode::next_item() {
 // It is delivered, or given up.
 void SinkNode::settle(const Item& item) {
   records_ -= item.taken.message.cost;
-  buffer_ ? buffer_->done(item.taken) : Node::settle(item.taken.message);
+  item.buffered ? buffer_->done(item.taken) : Node::settle(item.taken.message);
 }
 
 bool SinkNode::can_take() const {

@@ -55,6 +55,7 @@ class SinkNode final : public Node, private Buffer::Host {
     int tries = 0;
     Monotonic::time_point due{};
     std::uint64_t number = 0;  // in the order in which they came
+    bool buffered = false;     // out of the buffer; not so if that came later, by a reload
   };
   // Completions come here from any thread, also after the node is gone.
   struct Completions {
