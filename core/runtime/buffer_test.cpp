@@ -307,6 +307,21 @@ TEST_F(Buffers, ADirectoryThatCannotBeUsedIsAnErrorAtTheStart) {
   EXPECT_EQ(rig.log->count("(pipe.yaml:12:5)"), 1u);
 }
 
+TEST_F(Buffers, DirectoriesThatItMakesAreForTheirOwnerAlone) {
+  Rig rig;
+  source(rig, 1);
+  auto& spec = sink(rig, disk());
+  EXPECT_EQ(rig.run(), kExitOk);
+  const auto mode = [&](const char* name) { return std::filesystem::status(folder.path() / name).permissions(); };
+  EXPECT_EQ(mode("out"), std::filesystem::perms::owner_all) << "the sink's state directory";
+  EXPECT_EQ(mode("out/buffer"), std::filesystem::perms::owner_all);
+  sequences.clear();
+  spec.buffer.directory = folder.path() / "a/b/";
+  EXPECT_EQ(rig.run(), kExitOk);
+  EXPECT_EQ(mode("a"), std::filesystem::perms::owner_all);
+  EXPECT_EQ(mode("a/b"), std::filesystem::perms::owner_all);
+}
+
 TEST_F(Buffers, ADirectoryThatOthersMayWriteIsNotTrustedByRoot) {
   if (::geteuid() != 0) GTEST_SKIP() << "needs root";
   std::filesystem::create_directory(folder.path() / "shared");
