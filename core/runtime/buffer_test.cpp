@@ -474,6 +474,37 @@ TEST_F(BufferReload, WithMessagesInFlightNothingIsLost) {
   expect_even(balance_of(rig));
 }
 
+TEST_F(BufferReload, WhileItDropsEveryRecordIsDeliveredOrCounted) {
+  std::atomic<bool> stop{false};
+  rig.options.state_root = folder.path();
+  rig.source("in", [&](Output& out) {
+    for (std::int64_t at = 1; !stop && out.wait(50us); at += 50) out.emit(flows(50, at, at), [](Outcome) {});
+    while (out.wait(1ms)) {
+    }
+    out.settle();
+    return Result<void>{};
+  });
+  sink(rig, disk(64 << 10, WhenFull::drop_oldest)).options = options("0");
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return !balance_of(rig).lost.empty(); }));
+  auto next = rig.pipeline;
+  for (int i = 1; i <= 12; ++i) {
+    down = i % 3 != 0;
+    next.stages[1].options = options(std::to_string(i));
+    next.stages[1].buffer.max_size = (64u << 10) << i % 2;
+    rig.reload(next);
+  }
+  EXPECT_EQ(rig.log->count("reloaded in"), 12u) << rig.log->all();
+  down = false;
+  stop = true;
+  ASSERT_TRUE(eventually([&] { return balance_of(rig).held.empty(); }));
+  EXPECT_EQ(rig.stop(), kExitLost);
+  const auto balance = balance_of(rig);
+  expect_even(balance);
+  EXPECT_EQ(balance.delivered.records, static_cast<std::int64_t>(count()));
+  EXPECT_EQ(balance.delivered.records + balance.lost.records, balance.seen.records);
+}
+
 TEST_F(BufferReload, ABufferIsNotTakenAwayWithWhatIsInIt) {
   source(rig, 10, 1, 1, true);
   sink(rig, disk());

@@ -75,7 +75,7 @@ class Node : public std::enable_shared_from_this<Node> {
 
   // --- what others may ask, any thread
   const StageSpec& spec() const noexcept { return spec_; }
-  const std::string& id() const noexcept { return spec_.id; }
+  const std::string& id() const noexcept { return id_; }
   bool ended() const noexcept { return finished_.load(); }  // it has seen its last batch, and passed on what came of it
   // What comes after it has learnt, or will from what is on its way, that this input has ended.
   virtual bool sent_end() const noexcept { return ended(); }
@@ -106,6 +106,7 @@ class Node : public std::enable_shared_from_this<Node> {
 
  protected:
   std::shared_ptr<Services> services_;
+  const std::string id_, type_;  // of every spec that it gets: any thread may read them
   StageSpec spec_;
   std::mutex gate_;
   std::unique_ptr<Stage> stage_;

@@ -48,7 +48,7 @@ class SinkNode::CompletionState final : public Completion::State {
 SinkNode::SinkNode(StageSpec spec, std::shared_ptr<Services> services)
     : Node(std::move(spec), std::move(services)),
       retries_(services_->metrics.counter("fffa_sink_retries_total", "Batches that were offered again",
-                                          {{"stage", id()}, {"type", spec_.type}})),
+                                          {{"stage", id_}, {"type", type_}})),
       restored_(account("buffer_restored", "that an earlier run left in the buffer")) {
   completions_->waker = waker_;
 }

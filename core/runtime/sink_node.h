@@ -72,8 +72,9 @@ class SinkNode final : public Node, private Buffer::Host {
   std::atomic<bool> parked_{false};
   std::atomic<bool> leaving_{false};
   std::atomic<bool> gone_{false};
-  mutable std::mutex buffer_mutex_;  // who changes buffer_ has the gate as well
+  mutable std::mutex buffer_mutex_;  // who changes these has the gate as well
   std::shared_ptr<Buffer> buffer_;
+  std::string buffer_place_;  // for the log; empty: none
   std::mutex trouble_mutex_;
   std::string buffer_trouble_;
   // --- the thread's, under the gate
