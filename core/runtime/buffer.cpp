@@ -32,6 +32,7 @@ void Buffer::main() {
     for (const auto by = Monotonic::now() + services_->tuning.leave_behind / 2;
          Monotonic::now() < by && fill() == kNow;) {
     }
+  if (end_taken_) host_.trouble({}, LogLevel::info);  // nothing is to come that could be in any
   ended_ = true;
   host_.has_more();
 }
