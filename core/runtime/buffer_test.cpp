@@ -393,6 +393,25 @@ TEST_F(Buffers, WhatCannotBeReadMakesRoomAsWell) {
   expect_even(balance_of(rig));
 }
 
+TEST_F(Buffers, WhatCannotBeReadForNowIsTriedAgainAndThenAllIsWell) {
+  down = true;
+  Rig rig;
+  source(rig, 3, 50, 1, true);
+  sink(rig, disk(64 << 10));
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return delivered == 3; }));
+  const auto segment = folder.path() / "out/buffer/00000000000000000002.seg";
+  std::filesystem::rename(segment, folder.path() / "away");
+  std::filesystem::create_symlink(folder.path() / "away", segment);
+  down = false;
+  ASSERT_TRUE(eventually([&] { return rig.log->count("buffer: open " + segment.string()) == 1; })) << rig.log->all();
+  EXPECT_EQ(rig.engine->health().degraded().count("out"), 1u);
+  std::filesystem::rename(folder.path() / "away", segment);
+  EXPECT_TRUE(eventually([&] { return count() == 150 && rig.engine->health().degraded().empty(); }));
+  EXPECT_EQ(rig.stop(), kExitOk);
+  EXPECT_EQ(got, up_to(150));
+}
+
 TEST_F(Buffers, ASinkWhoseReaderHasGoneKeepsWhatItHas) {
   {
     Rig rig;

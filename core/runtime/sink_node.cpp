@@ -148,6 +148,7 @@ std::chrono::nanoseconds SinkNode::step() {
     auto item = next_item();
     if (!item) {
       said("buffer: " + item.error().message, LogLevel::error, "tried again");
+      given_up_ = true;
       return services_->tuning.retry_longest;
     }
     if (*item) {

@@ -91,7 +91,7 @@ class SinkNode final : public Node, private Buffer::Host {
   int rebuilds_ = 0;  // in a row
   Monotonic::time_point rebuild_at_{};
   std::string trouble_;    // what was last said of it in the log; empty: none
-  bool given_up_ = false;  // the batch that was in trouble is dropped: any delivery tells of better times
+  bool given_up_ = false;  // no batch that waits was in trouble: any delivery tells of better times
   int in_a_row_ = 0;       // deliveries since
   std::minstd_rand random_{std::random_device{}()};
   Counter& retries_;
