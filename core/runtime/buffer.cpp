@@ -15,7 +15,7 @@ Result<std::shared_ptr<Buffer>> Buffer::make(const StageSpec& spec, Host& host, 
 
 void Buffer::start(std::shared_ptr<void> keep) {
   begin();
-  thread_.start([this, keep = std::move(keep)] { main(); });
+  thread_.start([self = shared_from_this(), keep = std::move(keep)] { self->main(); });
 }
 
 void Buffer::stop() noexcept {
