@@ -265,7 +265,9 @@ void SinkNode::failed_item(Item item, const Error& error) {
         given_up_ = true;
         return give_up(item, "rejected", refused(error, item.taken.message.tally));
       }
-      said(error.message, LogLevel::error, "the rejected batch is held until the sink takes it (on_reject: hold)");
+      said(error.message, LogLevel::error,
+           std::string("the rejected batch is held until the sink takes it") +
+               (spec_.on_reject == OnReject::hold ? " (on_reject: hold)" : ""));
       item.due = now + services_->tuning.retry_longest;
       ++item.tries;
       break;
