@@ -510,7 +510,8 @@ TEST_F(BufferReload, WhileItDropsEveryRecordIsDeliveredOrCounted) {
   for (int i = 1; i <= 12; ++i) {
     down = i % 3 != 0;
     next.stages[1].options = options(std::to_string(i));
-    next.stages[1].buffer.max_size = (64u << 10) << i % 2;
+    next.stages[1].buffer.max_size = (64u << 10) << i / 2 % 2;
+    next.stages[1].buffer.at.line = 100 + i;
     rig.reload(next);
   }
   EXPECT_EQ(rig.log->count("reloaded in"), 12u) << rig.log->all();

@@ -51,8 +51,8 @@ class Node : public std::enable_shared_from_this<Node> {
   // destroyed.
   bool demolish(std::chrono::nanoseconds limit);
   void count_rebuild();
-  void respec(StageSpec spec);  // what build() makes next; under the gate
-  virtual void wake() = 0;      // something has changed: room, a message, a task. Any thread
+  virtual void respec(StageSpec spec);  // what build() makes next; under the gate
+  virtual void wake() = 0;              // something has changed: room, a message, a task. Any thread
   // Waits for its thread, if it has one. False if it did not end by `limit`.
   virtual bool join(std::chrono::nanoseconds limit);
   virtual void let_go() {}  // join() failed for good: nobody waits for the thread any more

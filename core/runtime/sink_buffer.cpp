@@ -19,11 +19,15 @@ bool SinkNode::drained() const {
   return idle() && (!buffer || buffer->drained());
 }
 
-Result<void> SinkNode::open_buffer() {
+void SinkNode::respec(StageSpec spec) {
   {
     const std::lock_guard lock(buffer_mutex_);
-    buffer_place_ = to_string(spec_.buffer.at);
+    buffer_place_ = to_string(spec.buffer.at);
   }
+  Node::respec(std::move(spec));
+}
+
+Result<void> SinkNode::open_buffer() {
   if (buffer_ && same_place(buffer_->spec(), spec_.buffer)) {
     buffer_->set_limits(spec_.buffer);
     return {};

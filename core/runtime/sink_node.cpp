@@ -47,6 +47,7 @@ class SinkNode::CompletionState final : public Completion::State {
 
 SinkNode::SinkNode(StageSpec spec, std::shared_ptr<Services> services)
     : Node(std::move(spec), std::move(services)),
+      buffer_place_(to_string(spec_.buffer.at)),
       retries_(services_->metrics.counter("fffa_sink_retries_total", "Batches that were offered again",
                                           {{"stage", id_}, {"type", type_}})),
       restored_(account("buffer_restored", "that an earlier run left in the buffer")) {

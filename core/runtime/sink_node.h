@@ -27,6 +27,7 @@ class SinkNode final : public Node, private Buffer::Host {
   static constexpr std::size_t kMostRecords = 65536;
 
   Result<void> build() override;  // opens its buffer as well, unless it has it
+  void respec(StageSpec spec) override;
   void open() override;
   void wake() override;
   bool join(std::chrono::nanoseconds limit) override;
