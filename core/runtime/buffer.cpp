@@ -15,7 +15,7 @@ Result<std::shared_ptr<Buffer>> Buffer::make(const StageSpec& spec, Host& host, 
 
 void Buffer::start(std::shared_ptr<void> keep) {
   begin();
-  thread_.start([this, keep = std::move(keep)] { main(); });
+  thread_.start([self = shared_from_this(), keep = std::move(keep)] { self->main(); });
 }
 
 void Buffer::stop() noexcept {
@@ -32,6 +32,7 @@ void Buffer::main() {
     for (const auto by = Monotonic::now() + services_->tuning.leave_behind / 2;
          Monotonic::now() < by && fill() == kNow;) {
     }
+  if (end_taken_) host_.trouble({}, LogLevel::info);  // nothing is to come that could be in any
   ended_ = true;
   host_.has_more();
 }

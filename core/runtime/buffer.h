@@ -16,7 +16,7 @@
 
 namespace fffa::core {
 
-class Buffer {
+class Buffer : public std::enable_shared_from_this<Buffer> {
  public:
   // The sink's node, as a buffer sees it. Any thread, but for take_in(): the intake's alone.
   class Host {
@@ -53,7 +53,7 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
 
   // --- life, by the node
-  // Tells the host what was restored, and starts the intake. `keep` lives until it ends.
+  // Tells the host what was restored, and starts the intake. `keep` and this live until it ends.
   void start(std::shared_ptr<void> keep);
   void stop() noexcept;  // the intake ends after what it is at
   bool join(std::chrono::nanoseconds limit) { return thread_.join(limit); }

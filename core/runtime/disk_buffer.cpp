@@ -2,9 +2,10 @@
 #include "disk_buffer.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 
 #include <algorithm>
-#include <system_error>
+#include <cerrno>
 
 #include "config/trust.h"
 
@@ -23,17 +24,22 @@ Tally tally_of(const Part& part) {
           static_cast<std::int64_t>(part.bytes)};
 }
 
+// Makes it, and what is missing above it, for its owner alone. The names are on disk then.
+Result<void> make_directory(const std::filesystem::path& directory) {
+  const auto above = directory.parent_path();
+  bool made = ::mkdir(directory.c_str(), S_IRWXU) == 0;
+  if (!made && errno == ENOENT && above != directory) {
+    if (auto result = make_directory(above); !result) return result;
+    made = ::mkdir(directory.c_str(), S_IRWXU) == 0;
+  }
+  if (!made) return errno == EEXIST ? Result<void>{} : system_error("make directory " + directory.string());
+  const Descriptor folder(::open(above.c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
+  return folder && ::fsync(folder.get()) == 0 ? Result<void>{} : system_error("sync " + above.string());
+}
+
 // Ready to be used, and nobody's who must not.
 Result<void> prepare(const std::filesystem::path& directory) {
-  std::error_code error;
-  const bool made = std::filesystem::create_directories(directory, error);
-  if (error) return system_error("make directory " + directory.string(), error.value());
-  if (made) std::filesystem::permissions(directory, std::filesystem::perms::owner_all, error);
-  if (error) return system_error("set permissions of " + directory.string(), error.value());
-  for (auto at = std::filesystem::absolute(directory); made && at.has_relative_path(); at = at.parent_path()) {
-    const Descriptor above(::open(at.parent_path().c_str(), O_DIRECTORY | O_RDONLY | O_CLOEXEC));
-    if (!above || ::fsync(above.get()) != 0) return system_error("sync " + at.parent_path().string());
-  }
+  if (auto made = make_directory(std::filesystem::absolute(directory)); !made) return made;
   if (auto trusted = check_trusted_by_root(directory); !trusted)
     return fail(directory.string() + ": " + trusted.error().message);
   return {};
@@ -193,6 +199,7 @@ Result<std::optional<Buffer::Taken>> DiskBuffer::next() {
     } else if (auto taken = read(**frame)) {
       return taken;
     }
+    if (short_of_room_) intake_->signal();  // what was given up has made some
   }
   return std::optional<Taken>{};
 }

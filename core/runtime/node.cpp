@@ -12,7 +12,7 @@ std::string describe(const StageSpec& spec) {
 }
 
 Account Node::account(const std::string& part, const std::string& help, const std::string& reason) {
-  Labels labels{{"stage", spec_.id}, {"type", spec_.type}};
+  Labels labels{{"stage", id_}, {"type", type_}};
   if (!reason.empty()) labels.emplace_back("reason", reason);
   auto& metrics = services_->metrics;
   const auto make = [&](const char* unit) -> Counter& {
@@ -23,12 +23,14 @@ Account Node::account(const std::string& part, const std::string& help, const st
 
 Node::Node(StageSpec spec, std::shared_ptr<Services> services)
     : services_(std::move(services)),
+      id_(spec.id),
+      type_(spec.type),
       spec_(std::move(spec)),
       received_(account("stage_received", "that came to the stage")),
       sent_(account("stage_sent", "that the stage sent on (a sink: that it delivered)")),
       filtered_(account("stage_filtered", "left out on purpose, by the stage or by the `when` of an input")),
       errors_(&services_->metrics.counter("fffa_stage_errors_total", "Calls of the stage that failed",
-                                          {{"stage", spec_.id}, {"type", spec_.type}})) {}
+                                          {{"stage", id_}, {"type", type_}})) {}
 
 Node::~Node() = default;
 
@@ -132,7 +134,7 @@ void Node::let_close_take(std::chrono::nanoseconds time) {
 void Node::count_rebuild() {
   services_->metrics
       .counter("fffa_stage_rebuilds_total", "Times the stage was built again after an error",
-               {{"stage", id()}, {"type", spec_.type}})
+               {{"stage", id_}, {"type", type_}})
       .add();
 }
 

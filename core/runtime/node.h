@@ -51,8 +51,8 @@ class Node : public std::enable_shared_from_this<Node> {
   // destroyed.
   bool demolish(std::chrono::nanoseconds limit);
   void count_rebuild();
-  void respec(StageSpec spec);  // what build() makes next; under the gate
-  virtual void wake() = 0;      // something has changed: room, a message, a task. Any thread
+  virtual void respec(StageSpec spec);  // what build() makes next; under the gate
+  virtual void wake() = 0;              // something has changed: room, a message, a task. Any thread
   // Waits for its thread, if it has one. False if it did not end by `limit`.
   virtual bool join(std::chrono::nanoseconds limit);
   virtual void let_go() {}  // join() failed for good: nobody waits for the thread any more
@@ -75,7 +75,7 @@ class Node : public std::enable_shared_from_this<Node> {
 
   // --- what others may ask, any thread
   const StageSpec& spec() const noexcept { return spec_; }
-  const std::string& id() const noexcept { return spec_.id; }
+  const std::string& id() const noexcept { return id_; }
   bool ended() const noexcept { return finished_.load(); }  // it has seen its last batch, and passed on what came of it
   // What comes after it has learnt, or will from what is on its way, that this input has ended.
   virtual bool sent_end() const noexcept { return ended(); }
@@ -106,6 +106,7 @@ class Node : public std::enable_shared_from_this<Node> {
 
  protected:
   std::shared_ptr<Services> services_;
+  const std::string id_, type_;  // of every spec that it gets: any thread may read them
   StageSpec spec_;
   std::mutex gate_;
   std::unique_ptr<Stage> stage_;

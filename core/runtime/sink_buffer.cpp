@@ -19,6 +19,14 @@ bool SinkNode::drained() const {
   return idle() && (!buffer || buffer->drained());
 }
 
+void SinkNode::respec(StageSpec spec) {
+  {
+    const std::lock_guard lock(buffer_mutex_);
+    buffer_place_ = to_string(spec.buffer.at);
+  }
+  Node::respec(std::move(spec));
+}
+
 Result<void> SinkNode::open_buffer() {
   if (buffer_ && same_place(buffer_->spec(), spec_.buffer)) {
     buffer_->set_limits(spec_.buffer);
@@ -50,8 +58,8 @@ void SinkNode::close_buffer() {
 }
 
 std::string SinkNode::placed(const std::string& message) const {
-  const std::string place = to_string(spec_.buffer.at);
-  return "buffer: " + message + (place.empty() ? "" : " (" + place + ")");
+  const std::lock_guard lock(buffer_mutex_);
+  return "buffer: " + message + (buffer_place_.empty() ? "" : " (" + buffer_place_ + ")");
 }
 
 void SinkNode::accepted(Message message) {

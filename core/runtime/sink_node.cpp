@@ -47,8 +47,9 @@ class SinkNode::CompletionState final : public Completion::State {
 
 SinkNode::SinkNode(StageSpec spec, std::shared_ptr<Services> services)
     : Node(std::move(spec), std::move(services)),
+      buffer_place_(to_string(spec_.buffer.at)),
       retries_(services_->metrics.counter("fffa_sink_retries_total", "Batches that were offered again",
-                                          {{"stage", id()}, {"type", spec_.type}})),
+                                          {{"stage", id_}, {"type", type_}})),
       restored_(account("buffer_restored", "that an earlier run left in the buffer")) {
   completions_->waker = waker_;
 }
@@ -122,7 +123,8 @@ bool SinkNode::over() const {
   if (!buffer_ || !buffer_->keeps() || !buffer_->ended()) return false;
   // What is on disk may stay there: a run that stops does not wait for a sink that does not take it.
   const bool refuses = std::ranges::any_of(waiting_, [](const Item& item) { return item.tries >= kTriesToStay; });
-  return gone_ || (services_->stopping && in_flight_.empty() && (refuses || rebuilds_ >= kTriesToStay));
+  const bool stays = std::ranges::all_of(waiting_, &Item::buffered);
+  return gone_ || (services_->stopping && in_flight_.empty() && stays && (refuses || rebuilds_ >= kTriesToStay));
 }
 
 std::chrono::nanoseconds SinkNode::step() {
@@ -147,6 +149,7 @@ std::chrono::nanoseconds SinkNode::step() {
     auto item = next_item();
     if (!item) {
       said("buffer: " + item.error().message, LogLevel::error, "tried again");
+      given_up_ = true;
       return services_->tuning.retry_longest;
     }
     if (*item) {
@@ -180,6 +183,7 @@ Result<std::optional<SinkNode::Item>> SinkNode::next_item() {
     item = Item{{std::move(*message)}};
   }
   if (item) {
+    item->buffered = buffer_ != nullptr;
     item->number = taken_++;
     records_ += item->taken.message.cost;
   }
@@ -189,7 +193,7 @@ Result<std::optional<SinkNode::Item>> SinkNode::next_item() {
 // It is delivered, or given up.
 void SinkNode::settle(const Item& item) {
   records_ -= item.taken.message.cost;
-  buffer_ ? buffer_->done(item.taken) : Node::settle(item.taken.message);
+  item.buffered ? buffer_->done(item.taken) : Node::settle(item.taken.message);
 }
 
 bool SinkNode::can_take() const {
@@ -262,7 +266,9 @@ void SinkNode::failed_item(Item item, const Error& error) {
         given_up_ = true;
         return give_up(item, "rejected", refused(error, item.taken.message.tally));
       }
-      said(error.message, LogLevel::error, "the rejected batch is held until the sink takes it (on_reject: hold)");
+      said(error.message, LogLevel::error,
+           std::string("the rejected batch is held until the sink takes it") +
+               (spec_.on_reject == OnReject::hold ? " (on_reject: hold)" : ""));
       item.due = now + services_->tuning.retry_longest;
       ++item.tries;
       break;

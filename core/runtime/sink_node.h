@@ -27,6 +27,7 @@ class SinkNode final : public Node, private Buffer::Host {
   static constexpr std::size_t kMostRecords = 65536;
 
   Result<void> build() override;  // opens its buffer as well, unless it has it
+  void respec(StageSpec spec) override;
   void open() override;
   void wake() override;
   bool join(std::chrono::nanoseconds limit) override;
@@ -55,6 +56,7 @@ class SinkNode final : public Node, private Buffer::Host {
     int tries = 0;
     Monotonic::time_point due{};
     std::uint64_t number = 0;  // in the order in which they came
+    bool buffered = false;     // out of the buffer; not so if that came later, by a reload
   };
   // Completions come here from any thread, also after the node is gone.
   struct Completions {
@@ -71,8 +73,9 @@ class SinkNode final : public Node, private Buffer::Host {
   std::atomic<bool> parked_{false};
   std::atomic<bool> leaving_{false};
   std::atomic<bool> gone_{false};
-  mutable std::mutex buffer_mutex_;  // who changes buffer_ has the gate as well
+  mutable std::mutex buffer_mutex_;  // who changes these has the gate as well
   std::shared_ptr<Buffer> buffer_;
+  std::string buffer_place_;  // for the log; empty: none
   std::mutex trouble_mutex_;
   std::string buffer_trouble_;
   // --- the thread's, under the gate
@@ -89,7 +92,7 @@ class SinkNode final : public Node, private Buffer::Host {
   int rebuilds_ = 0;  // in a row
   Monotonic::time_point rebuild_at_{};
   std::string trouble_;    // what was last said of it in the log; empty: none
-  bool given_up_ = false;  // the batch that was in trouble is dropped: any delivery tells of better times
+  bool given_up_ = false;  // no batch that waits was in trouble: any delivery tells of better times
   int in_a_row_ = 0;       // deliveries since
   std::minstd_rand random_{std::random_device{}()};
   Counter& retries_;
