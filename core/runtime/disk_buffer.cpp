@@ -42,6 +42,11 @@ Result<void> prepare(const std::filesystem::path& directory) {
   if (auto made = make_directory(std::filesystem::absolute(directory)); !made) return made;
   if (auto trusted = check_trusted_by_root(directory); !trusted)
     return fail(directory.string() + ": " + trusted.error().message);
+  // With the sticky bit others cannot replace a file there, but add one.
+  struct stat status {};
+  if (::stat(directory.c_str(), &status) != 0) return system_error("look at " + directory.string());
+  if (::geteuid() == 0 && (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    return fail(directory.string() + ": others may write into it: chmod go-w " + directory.string());
   return {};
 }
 

@@ -440,6 +440,8 @@ TEST(Faults, TheSecondSignalLeavesAtOnce) {
                               EXPECT_FALSE(wait_for_file(file).empty());
                               kill(child, SIGTERM);
                               std::this_thread::sleep_for(50ms);
+                              kill(child, SIGTERM);  // the same one, sent to the group as well
+                              std::this_thread::sleep_for(1s);
                               kill(child, SIGINT);
                             });
   EXPECT_EQ(code, 128 + SIGINT);

@@ -8,12 +8,16 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <system_error>
 #include <thread>
 
 namespace fffa::core {
+
+// timeout(1) and terminals may send one twice: to the process and to its group.
+constexpr auto kOneSignal = std::chrono::milliseconds(500);
 
 struct Signals::Loop {
   Handlers handlers;
@@ -50,6 +54,7 @@ struct Signals::Loop {
 
   void run() {
     bool stopping = false;
+    std::chrono::steady_clock::time_point since;
     for (;;) {
       pollfd polled[] = {{signals, POLLIN, 0}, {stop, POLLIN, 0}};
       if (poll(polled, 2, -1) < 0 && errno != EINTR) return;
@@ -68,8 +73,9 @@ struct Signals::Loop {
         handlers.reload();
       } else if (!stopping) {
         stopping = true;
+        since = std::chrono::steady_clock::now();
         handlers.stop();
-      } else {
+      } else if (std::chrono::steady_clock::now() - since > kOneSignal) {
         handlers.leave();
         _exit(128 + static_cast<int>(got.ssi_signo));
       }

@@ -25,6 +25,7 @@ constexpr mode_t kMode = 0600;
 // "00000000000000000017.seg" is 17.
 std::optional<std::uint64_t> number_in(const std::string& name, std::string_view suffix) {
   if (name.size() != kDigits + suffix.size() || !name.ends_with(suffix)) return {};
+  if (!name.starts_with("00")) return {};  // none that we would ever reach; it and the next ones must fit
   std::uint64_t number = 0;
   for (int i = 0; i < kDigits; ++i) {
     const char c = name[static_cast<std::size_t>(i)];

@@ -297,6 +297,24 @@ TEST(Store, AHoleThatAPowerFailureLeftIsNoDamage) {
 
 // ---- a disk that does not take it (a full one: tests/spool)
 
+TEST(Store, FilesWhoseNumbersAreBeyondOursAreNobodys) {
+  testing::Folder folder;
+  const auto image = image_of({"first"});
+  for (const char* name : {"18446744073709551615.seg", "99999999999999999999.seg", "99999999999999999999.damaged"})
+    testing::write_file(folder.path() / name, image);
+  auto store = Store::open({.directory = folder.path(), .max_size = 1u << 20});
+  ASSERT_TRUE(store.ok()) << store.error().message;
+  EXPECT_EQ((*store)->opening().frames, 0u);
+  ASSERT_TRUE((*store)->make_room(3));
+  (*store)->append("new", {1, 1, 1});
+  ASSERT_TRUE((*store)->commit().ok());
+  const auto frame = (*store)->next();
+  ASSERT_TRUE(frame.ok() && *frame);
+  EXPECT_EQ((*frame)->payload, "new");
+  (*store)->done((*frame)->place, (*frame)->content);
+  EXPECT_EQ((*store)->level().frames, 0u);
+}
+
 TEST(Store, AWriteThatFailsLeavesNothingTorn) {
   const testing::Folder folder;
   auto store = opened(folder);

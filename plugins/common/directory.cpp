@@ -5,13 +5,24 @@
 #include <sys/stat.h>
 
 #include <cctype>
+#include <cinttypes>
+#include <cstdio>
 #include <system_error>
+
+#include "fffa_common/hash.h"
 
 namespace fffa::common {
 namespace {
 
-constexpr std::size_t kMaxComponent = 120;
+constexpr std::size_t kMaxComponent = 64;  // a file's name has three of them, and 255 characters at most
 constexpr mode_t kFolderMode = 0750;
+
+// Different texts stay different.
+std::string shortened(std::string_view safe, std::string_view text) {
+  char hash[18];
+  std::snprintf(hash, sizeof hash, "-%016" PRIx64, name_hash(text));
+  return std::string(safe.substr(0, kMaxComponent - 17)) + hash;
+}
 
 }  // namespace
 
@@ -26,7 +37,7 @@ std::string safe_component(std::string_view text) {
     } else {
       safe += {'%', "0123456789ABCDEF"[byte >> 4], "0123456789ABCDEF"[byte & 15]};
     }
-    if (safe.size() >= kMaxComponent) break;
+    if (safe.size() > kMaxComponent) return shortened(safe, text);
   }
   return safe.empty() ? "unknown" : safe;
 }

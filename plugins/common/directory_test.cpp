@@ -17,7 +17,10 @@ TEST(SafeComponent, KeepsNamesAndEncodesTheRest) {
   EXPECT_EQ(safe_component(""), "unknown");
   EXPECT_EQ(safe_component(std::string_view("a\0b\n", 4)), "a%00b%0A");
   EXPECT_EQ(safe_component("\xC3\xA9"), "%C3%A9");
-  EXPECT_LE(safe_component(std::string(5000, '/')).size(), 130u);
+  EXPECT_EQ(safe_component(std::string(64, 'a')), std::string(64, 'a'));
+  EXPECT_EQ(safe_component(std::string(65, 'a')).size(), 64u);
+  EXPECT_LE(safe_component(std::string(5000, '/')).size(), 64u);
+  EXPECT_NE(safe_component(std::string(5000, 'a')), safe_component(std::string(5001, 'a')));
 }
 
 TEST(Directory, MakesFolders) {

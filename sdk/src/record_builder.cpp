@@ -31,6 +31,8 @@ using Problem = std::string_view;  // empty: none
 // calculate with.
 constexpr std::uint64_t kEarliest = 1'000'000'000;
 constexpr std::uint64_t kLatest = 7'258'118'400'000'000'000;
+// Of one record: more than any link carries in a year, and little enough to be added up without wrapping around.
+constexpr std::uint64_t kMostPackets = std::uint64_t{1} << 44, kMostBytes = std::uint64_t{1} << 52;
 constexpr std::uint8_t kIpv4 = 1, kIpv6 = 2;
 constexpr std::uint8_t kGeneveProtocol = 17;
 
@@ -236,6 +238,7 @@ Problem complete(Draft& draft) {
   if (!one_family(draft.families)) return "has no pkt_src_ip and pkt_dst_ip of one family";
   record.flow.family = family_of(draft.families);
   if (record.first_seen == 0 || record.last_seen < record.first_seen) return "has no first_seen before its last_seen";
+  if (record.packets > kMostPackets || record.bytes > kMostBytes) return "has more packets or bytes than can be";
   if (draft.encapsulated) {
     if (!draft.vni) return "has no geneve_vni, though it is encapsulated";
     if (!one_family(draft.outer_families)) return "has no src_ip and dst_ip of one family";

@@ -686,6 +686,18 @@ class Faults(WithMembers):
                 self.assertEqual(member.stop(), 0, member.said())
                 self.assertLess(time.monotonic() - began, 20)
 
+    def test_stopped_after_its_topic_was_deleted(self):
+        self.kafka.create_topic("gone", partitions=2)
+        edge = self.edge("gone")
+        edge.feed_again(10)
+        member = self.member("gone", self.source("gone"))
+        member.wait_metric("fffa_kafka_messages_total", len(self.written(edge)))
+        self.kafka.delete_topic("gone")
+        member.wait_said("nknown topic")
+        began = time.monotonic()
+        self.assertEqual(member.stop(), 0, member.said())
+        self.assertLess(time.monotonic() - began, 20)
+
     def test_topic_is_missing(self):
         member = self.member("late", self.source("late"))
         member.wait_said("read from Kafka: ")

@@ -153,6 +153,9 @@ group.initial.rebalance.delay.ms=0
         self.java("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.address, "--create", "--topic", name,
                   "--partitions", partitions, "--replication-factor", replicas, *extra)
 
+    def delete_topic(self, name):
+        self.java("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.address, "--delete", "--topic", name)
+
     def partitions(self, topic, ask=0):
         """As node `ask` knows them: lists of {leader (a node, or None), in_sync (nodes)}."""
         done = subprocess.run(["kcat", "-L", "-J", "-b", self.addresses[ask], "-t", topic], check=True, capture_output=True, timeout=30)

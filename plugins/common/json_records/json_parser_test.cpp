@@ -26,7 +26,7 @@ FlowRecord full(TextTable& texts, bool v6) {
   record.outer = {{10, 0, 0, 1}, {10, 0, 0, 2}, 60'000, 6081, 17, 4};
   record.gwlb_endpoint_id = 0xfedcba9876543210;
   record.set(Has::gwlb_endpoint);
-  record.packets = ~std::uint64_t{0};
+  record.packets = std::uint64_t{1} << 44;
   record.set_label(texts.intern("team \"a\""), texts.intern("Z\xc3\xbcrich\n"));
   return record;
 }

@@ -30,8 +30,8 @@ std::string capabilities(const std::string& thread, const std::string& set) {
   return {};
 }
 
-TEST(KafkaClient, ItsThreadsHaveNoCapabilities) {
-  constexpr auto kNone = "0000000000000000";
+TEST(KafkaClient, ItsThreadsMayOnlyRead) {
+  constexpr auto kNone = "0000000000000000", kRead = "0000000000000004";  // CAP_DAC_READ_SEARCH
   const auto before = threads();
   if (capabilities(*before.begin(), "CapEff") == kNone) GTEST_SKIP() << "needs root: this process has none itself";
   ConfPtr conf(rd_kafka_conf_new());
@@ -47,13 +47,32 @@ TEST(KafkaClient, ItsThreadsHaveNoCapabilities) {
     for (const auto& thread : threads()) {
       if (before.contains(thread)) continue;
       ++seen;
-      all = all && capabilities(thread, "CapEff") == kNone && capabilities(thread, "CapPrm") == kNone;
+      all = all && capabilities(thread, "CapEff") == kRead && capabilities(thread, "CapPrm") == kRead;
     }
     all = all && seen >= 4;  // its main thread, and one a broker
   }
   EXPECT_TRUE(all) << seen << " threads";
   rd_kafka_destroy(client);
-  EXPECT_NE(capabilities(*before.begin(), "CapEff"), kNone) << "this thread keeps its own";
+  EXPECT_NE(capabilities(*before.begin(), "CapEff"), kRead) << "this thread keeps its own";
+}
+
+TEST(KafkaClient, WhatLibrdkafkaCannotBeSetUpWithIsSaid) {
+  const auto no_complaint = [](const auto&, const auto& why) { FAIL() << why; };
+  for (const auto& [property, value] : {std::pair{"ssl.ca.location", "/nonexistent/ca.pem"},
+                                        {"sasl.mechanisms", "SCRAM-SHA512"},
+                                        {"sasl.mechanisms", "PLAIN"}}) {
+    for (const auto type : {RD_KAFKA_PRODUCER, RD_KAFKA_CONSUMER}) {
+      ConfPtr conf(rd_kafka_conf_new());
+      set_property(conf.get(), "", "security.protocol", "sasl_ssl", no_complaint);
+      set_property(conf.get(), "", property, value, no_complaint);
+      try {
+        make_client(type, std::move(conf), Redactor({}));
+        ADD_FAILURE() << property << " " << value;
+      } catch (const Failure& failure) {
+        EXPECT_TRUE(failure.error().message.starts_with("set up librdkafka: ")) << failure.error().message;
+      }
+    }
+  }
 }
 
 }  // namespace

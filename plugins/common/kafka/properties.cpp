@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cctype>
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <sstream>
@@ -55,6 +58,23 @@ std::string no_such(const std::string& property) {
   return "librdkafka has no property `" + property + "`" + (meant.empty() ? "" : ": did you mean `" + meant + "`?");
 }
 
+// librdkafka takes what it can read of anything.
+bool is_broker(std::string_view broker) {
+  const auto colon = broker.rfind(':');
+  if (colon == std::string_view::npos || colon == 0) return false;
+  std::uint16_t port = 0;
+  const auto* const end = broker.data() + broker.size();
+  const auto [read, error] = std::from_chars(broker.data() + colon + 1, end, port);
+  if (error != std::errc{} || read != end || port == 0) return false;
+  auto host = broker.substr(0, colon);
+  const bool v6 = host.starts_with('[') && host.ends_with(']');
+  if (v6) host = host.substr(1, host.size() - 2);
+  return !host.empty() && host.size() <= 255 && std::ranges::all_of(host, [v6](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' ||
+           (v6 ? c == ':' || c == '%' : c == '-' || c == '_');
+  });
+}
+
 }  // namespace
 
 void set_property(rd_kafka_conf_t* conf, const std::string& option, const std::string& property,
@@ -94,8 +114,9 @@ std::string joined(const std::vector<std::string>& brokers) {
 void check_brokers(const std::vector<std::string>& brokers, Checker& checker) {
   if (brokers.empty()) checker.error("brokers", "no broker is named");
   for (std::size_t i = 0; i < brokers.size(); ++i) {
-    if (brokers[i].find_first_of(", \t") != std::string::npos)
-      checker.error("brokers[" + std::to_string(i) + "]", "expected one HOST:PORT", "brokers: [one:9092, two:9092]");
+    if (!is_broker(brokers[i]))
+      checker.error("brokers[" + std::to_string(i) + "]", "expected one HOST:PORT, with a port from 1 to 65535",
+                    "brokers: [\"one:9092\", \"[2001:db8::2]:9092\"]");
   }
 }
 

@@ -220,7 +220,8 @@ void Kafka::send(Flight& flight, Slot& slot) {
   if (slot.way == Way::alone) message.topic = producer.topic(rd_kafka_topic_name(slot.topic));
   message.payload = std::string_view(flight.text).substr(slot.offset, slot.size);
   message.key = std::string_view(flight.text).substr(slot.offset + slot.size, slot.key_size);
-  message.timestamp_ms = record.emitted / kNsPerMs;
+  // A broker refuses what is an hour ahead of it; a record that another fffa stamped may be.
+  message.timestamp_ms = std::min(record.emitted, context_.clock().now()) / kNsPerMs;
   message.token = &slot;
   auto error = RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
   if (message.topic != nullptr) {
@@ -415,7 +416,8 @@ void Kafka::tell_of_the_oldest() {
     const bool said = !trouble_.empty() && trouble_at_ == delivered;
     if (++silent_ < (said ? kSilentWithReason : kSilent)) return;
     completion = std::exchange((*oldest)->completion, std::nullopt);
-    late = retry("deliver to Kafka: " + (said ? trouble_ : "the brokers do not answer"));
+    late = retry("deliver to Kafka: " +
+                 (said ? trouble_ : "no broker has answered yet; is there a topic `" + config_.topic + "`?"));
   }
   if (completion) completion->error(late.error());
 }

@@ -26,7 +26,7 @@ Producer::Producer(ConfPtr conf, ProducerEvents& events, Logger& log, const Reda
   set_callbacks(conf.get());
   producer_ = make_client(RD_KAFKA_PRODUCER, std::move(conf), redact_);
   thread_ = std::thread([this] {
-    drop_capabilities();
+    keep_only_reading();
     while (!stop_.load(std::memory_order_relaxed)) {
       if (served_.exchange(false, std::memory_order_relaxed)) {
         std::this_thread::sleep_for(kLeaveItTo);

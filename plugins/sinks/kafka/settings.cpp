@@ -14,6 +14,9 @@ constexpr Refused kRefused[] = {
     {"compression.type", "the option `compression` says it"},
     {"compression.codec", "the option `compression` says it"},
     {"transactional.id", "this sink makes no transactions"},
+    {"enable.idempotence", "without it records may be there twice, and in another order"},
+    {"queue.buffering.max.messages", "fffa bounds what is in the air"},
+    {"queue.buffering.max.kbytes", "fffa bounds what is in the air"},
     {"delivery.report.only.error", "every record needs its report"},
 };
 

@@ -126,15 +126,12 @@ Consumer::~Consumer() {
     const std::lock_guard lock(link_->mutex);
     link_->consumer = nullptr;
   }
-  if (closed_) {
-    rd_kafka_destroy(consumer_);
-  } else {
-    destroy();
-  }
+  destroy();
   ::close(fd_);
 }
 
-// It waits for answers that are under way: where a broker hangs, for as long as a session may last.
+// It waits for answers that are under way: where a broker hangs, for as long as a session may last. And where a topic
+// was deleted that it had read, librdkafka 2.0 never ends.
 void Consumer::destroy() {
   // Otherwise it would wait for a rebalance that nobody hears of.
   const auto end = [consumer = consumer_] { rd_kafka_destroy_flags(consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE); };
@@ -149,7 +146,7 @@ void Consumer::destroy() {
     return end();
   }
   if (ended.wait_for(kDestroyLimit) != std::future_status::ready)
-    log_.warning("a broker does not answer: the connection to it is left behind");
+    log_.warning("librdkafka does not end, for a broker does not answer or a topic is gone: it is left behind");
 }
 
 void Consumer::set_callbacks(rd_kafka_conf_t* conf) {

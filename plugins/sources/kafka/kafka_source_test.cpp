@@ -33,6 +33,12 @@ TEST(Options, WhatIsWrongIsNamedWithItsPlace) {
   EXPECT_EQ(refusal("{brokers: ['a:1'], topics: [t], group: g}"), "");
   EXPECT_EQ(refusal("{brokers: ['a:1'], topic: t, group: g, format: json}"), "");
   EXPECT_THAT(refusal("{brokers: [], topic: t, group: g}"), HasSubstr("brokers: must not be empty"));
+  EXPECT_EQ(refusal("{brokers: ['[2001:db8::1]:9092', 'kafka_1.example:65535'], topic: t, group: g}"), "");
+  for (const char* broker : {"a", "a:", "a:0", "a:-1", "a:65536", "a:9o92", ":9092", "::1:9092", "http://a:9092/",
+                             "SSL://a:9092", "user:secret@a:9092", "a:1,b:2", "a b:1"})
+    EXPECT_THAT(refusal("{brokers: ['" + std::string(broker) + "'], topic: t, group: g}"),
+                HasSubstr("brokers[0]: expected one HOST:PORT"))
+        << broker;
   EXPECT_THAT(refusal("{brokers: ['a:1'], group: g}"), HasSubstr("topics: either"));
   EXPECT_THAT(refusal("{brokers: ['a:1'], topic: t, topics: [t], group: g}"), HasSubstr("topics: either"));
   EXPECT_THAT(refusal("{brokers: ['a:1'], topics: [t, 'no topic'], group: g}"), HasSubstr("topics[1]"));

@@ -19,7 +19,7 @@ FlowRecord full(TextTable& texts, bool v6) {
   record.outer = {{10, 0, 0, 1}, {10, 0, 0, 2}, 60'000, 6081, 17, 4};
   record.gwlb_endpoint_id = 0xfedcba9876543210;
   record.set(Has::gwlb_endpoint);
-  record.packets = ~std::uint64_t{0};
+  record.packets = std::uint64_t{1} << 44;
   record.spurious_retransmissions = 1;
   record.nat.protocol = record.flow.protocol;
   record.set_label(texts.intern("team"), texts.intern("core"));
@@ -109,6 +109,7 @@ TEST(ProtobufParser, SaysWhichFieldIsWrong) {
             "version is not version 3");
   EXPECT_EQ(refusal(good + std::string("\x81\x01\xff\xff\xff\xff\xff\xff\xff\x7f", 10)), "first_seen is not a time");
   EXPECT_EQ(refusal(good + "\x92\x05\x01\xff"), "host is not UTF-8");
+  EXPECT_EQ(refusal(good + "\x70\x81\x80\x80\x80\x80\x80\x08"), "the record has more packets or bytes than can be");
   EXPECT_EQ(refusal(""), "the record has no proto");
   EXPECT_EQ(refusal("\x1a\x03TCP"), "the record has no pkt_src_ip and pkt_dst_ip of one family");
 }
