@@ -300,7 +300,7 @@ TEST(Faults, ASinkThatNeverReturnsIsNamedAndLeftBehind) {
              {"in"});
     rig.start();
     ASSERT_TRUE(eventually([&] { return rig.log->count("stuck: write() has not returned") == 1; }));
-    EXPECT_TRUE(rig.engine->health().degraded().contains("stuck (slow call)"));
+    EXPECT_TRUE(eventually([&] { return rig.engine->health().degraded().contains("stuck (slow call)"); }));
     const int before = other;
     ASSERT_TRUE(eventually([&] { return other > before + 10; }));  // its sibling goes on
     EXPECT_EQ(rig.stop(), kExitLost);
