@@ -125,12 +125,11 @@ void StageReader::read_envelope() {
     draft_.on_reject = sink.on_reject;
     if (sink.buffer) draft_.buffer = std::visit([](const auto& options) { return spec_of(options); }, *sink.buffer);
     if (sink.buffer) draft_.buffer.at = node_.find("buffer")->at;
-  }
-  for (const auto& entry : part.entries) {
-    if (draft_.section == kSinkSection) break;
-    error(entry.key_at, entry.key,
-          entry.key == "buffer" ? "only a sink has a buffer" : "only a sink can refuse a batch",
-          entry.key == "buffer" ? "other stages have a `queue`" : "");
+  } else {
+    for (const auto& entry : part.entries)
+      error(entry.key_at, entry.key,
+            entry.key == "buffer" ? "only a sink has a buffer" : "only a sink can refuse a batch",
+            entry.key == "buffer" ? "other stages have a `queue`" : "");
   }
   if (const ConfigNode* when = node_.find("when")) {
     error(when->at, "when", "`when` belongs to an input", "write inputs: [{from: ID, when: ...}]");

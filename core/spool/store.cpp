@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
-#include <map>
+#include <set>
 #include <system_error>
 
 namespace fffa::core {
@@ -66,23 +66,23 @@ Result<void> Store::take_lock() {
 }
 
 Result<void> Store::find_segments() {
-  std::map<std::uint64_t, bool> numbers;
+  std::set<std::uint64_t> numbers;
   std::error_code error;
   for (std::filesystem::directory_iterator entry(directory_, error), end; !error && entry != end;
        entry.increment(error)) {
     const auto name = entry->path().filename().string();
-    if (const auto number = number_in(name, ".seg")) numbers.emplace(*number, true);
+    if (const auto number = number_in(name, ".seg")) numbers.insert(*number);
     if (const auto number = number_in(name, ".damaged")) next_number_ = std::max(next_number_, *number + 1);
   }
   if (error) return system_error("read " + directory_.string(), error.value());
-  for (const auto& [number, present] : numbers) {
+  for (const auto number : numbers) {
     next_number_ = std::max(next_number_, number + 1);
     const auto path = path_of(number);
     Descriptor file(::open(path.c_str(), O_RDWR | O_NOFOLLOW | O_CLOEXEC));
     struct stat status {};
     if (!file || ::fstat(file.get(), &status) != 0) return system_error("open " + path.string());
     if (!S_ISREG(status.st_mode)) return fail("open " + path.string() + ": not a file");
-    adopt(number, std::move(file), static_cast<std::uint64_t>(status.st_size), number == numbers.rbegin()->first);
+    adopt(number, std::move(file), static_cast<std::uint64_t>(status.st_size), number == *numbers.rbegin());
   }
   return {};
 }
@@ -239,11 +239,10 @@ void Store::seal_active() {
 void Store::remove_if_over(const SegmentPtr& segment) {
   if (!segment->sealed || segment->done < segment->frames) return;
   std::erase(segments_, segment);
-  undeleted_.emplace_back(segment->number, segment->size);
-  std::erase_if(undeleted_, [&](const auto& entry) {
-    const auto& [number, size] = entry;
-    if (!remove(number, number == segment->number && segment->damaged)) return false;
-    file_size_ -= size;
+  undeleted_.push_back({segment->number, segment->size, segment->damaged});
+  std::erase_if(undeleted_, [&](const Over& over) {
+    if (!remove(over.number, over.damaged)) return false;
+    file_size_ -= over.size;
     return true;
   });
 }

@@ -94,7 +94,12 @@ class Store {
 
   mutable std::mutex mutex_;  // all up to the writer's
   std::deque<SegmentPtr> segments_;
-  std::vector<std::pair<std::uint64_t, std::uint64_t>> undeleted_;  // over, and still there: number and size
+  struct Over {  // a segment of which nothing is wanted any more, and its file is still there
+    std::uint64_t number = 0;
+    std::uint64_t size = 0;
+    bool damaged = false;
+  };
+  std::vector<Over> undeleted_;
   std::uint64_t max_size_;
   std::uint64_t file_size_ = 0;
   std::uint64_t damaged_ = 0;

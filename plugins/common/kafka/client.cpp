@@ -23,6 +23,11 @@ void keep_only_reading() noexcept {
   static_cast<void>(::syscall(SYS_capset, &header, sets.data()));
 }
 
+void add_header(rd_kafka_headers_t* headers, std::string_view name, std::string_view value) {
+  rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),
+                      static_cast<ssize_t>(value.size()));
+}
+
 // In a thread of its own, of which librdkafka's inherit.
 rd_kafka_t* make_client(rd_kafka_type_t type, ConfPtr conf, const Redactor& redact) {
   std::array<char, 512> error{};

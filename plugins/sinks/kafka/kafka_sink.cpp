@@ -6,6 +6,7 @@
 #include <chrono>
 #include <utility>
 
+#include "fffa_kafka/client.h"
 #include "refusal.h"
 
 namespace fffa::kafka {
@@ -38,11 +39,6 @@ std::unique_ptr<RecordFormat> make_format(Format format, const TextTable& texts)
     case Format::ecs: return make_ecs_format(texts);
     default: return make_json_format(texts);
   }
-}
-
-void add_header(rd_kafka_headers_t* headers, std::string_view name, std::string_view value) {
-  rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),
-                      static_cast<ssize_t>(value.size()));
 }
 
 void add_sequence(rd_kafka_headers_t* headers, std::uint64_t sequence) {
@@ -203,15 +199,16 @@ Producer& Kafka::single() {
 // Every record that is not delivered, on the way that it has.
 void Kafka::send(Flight& flight) {
   flight.open = 1;
+  const TimeNs now = context_.clock().now();
   for (auto& slot : flight.slots) {
     if (slot.error == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
     flight.open.fetch_add(1, std::memory_order_relaxed);
-    send(flight, slot);
+    send(flight, slot, now);
   }
   release(flight);
 }
 
-void Kafka::send(Flight& flight, Slot& slot) {
+void Kafka::send(Flight& flight, Slot& slot, TimeNs now) {
   const FlowRecord& record = flight.batch->records[slot.record];
   Message message;
   Producer& producer = slot.way == Way::together ? *producer_ : single();
@@ -221,7 +218,7 @@ void Kafka::send(Flight& flight, Slot& slot) {
   message.payload = std::string_view(flight.text).substr(slot.offset, slot.size);
   message.key = std::string_view(flight.text).substr(slot.offset + slot.size, slot.key_size);
   // A broker refuses what is an hour ahead of it; a record that another fffa stamped may be.
-  message.timestamp_ms = std::min(record.emitted, context_.clock().now()) / kNsPerMs;
+  message.timestamp_ms = std::min(record.emitted, now) / kNsPerMs;
   message.token = &slot;
   auto error = RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
   if (message.topic != nullptr) {

@@ -80,7 +80,7 @@ class Kafka final : public AsyncSink, public ProducerEvents {
   // --- on any
   Producer& single();
   void send(Flight& flight);
-  void send(Flight& flight, Slot& slot);
+  void send(Flight& flight, Slot& slot, TimeNs now);
   HeadersPtr headers_of(const FlowRecord& record, Slot& slot) const;
   HeadersPtr new_headers(const FlowRecord& record) const;
   void release(Flight& flight);

@@ -17,6 +17,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr std::size_t kMaxNamePart = 64;    // three of them, a time and a hash are a file's name
 constexpr std::size_t kMaxOpenFiles = 256;  // accounts x regions x 5 minutes; more are sealed early
 constexpr auto kCommitInterval = 1s;
 // So much is committed at once. The host offers no more than twice of it before it has completions.
@@ -116,8 +117,8 @@ void VpcFlowLog::check(const Config& config, Checker& checker) {
     const auto allowed = [](char c) {
       return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-';
     };
-    if (value && (value->empty() || !std::ranges::all_of(*value, allowed))) {
-      checker.error(option, "is a part of file names: letters, digits and `-`, at least one");
+    if (value && (value->empty() || value->size() > kMaxNamePart || !std::ranges::all_of(*value, allowed))) {
+      checker.error(option, "is a part of file names: 1 to 64 letters, digits and `-`");
     }
   };
   name("account_id", config.account_id);

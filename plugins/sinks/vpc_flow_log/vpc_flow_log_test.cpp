@@ -269,6 +269,7 @@ TEST(VpcFlowLog, OptionsAreChecked) {
   };
   EXPECT_THAT(errors("log_format: '${version} ${src_addr}'\n"), HasSubstr("did you mean `${srcaddr}`?"));
   EXPECT_THAT(errors("account_id: '../x'\n"), HasSubstr("account_id"));
+  EXPECT_THAT(errors("flow_log_id: '" + std::string(65, 'a') + "'\n"), HasSubstr("flow_log_id"));
   EXPECT_THAT(errors("flow_log_id: ''\n"), HasSubstr("flow_log_id"));
   EXPECT_THAT(errors("eni_address: secondary\n"), HasSubstr("eni_address"));
   EXPECT_EQ(errors("eni_address: primary\n"), "");

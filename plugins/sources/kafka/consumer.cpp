@@ -246,7 +246,6 @@ std::string Consumer::fatal_error() const {
 }
 
 void Consumer::close() {
-  if (std::exchange(closed_, true)) return;
   rd_kafka_consumer_close(consumer_);
 }
 

@@ -52,7 +52,7 @@ class Consumer {
  public:
   // Throws Failure where librdkafka does not accept the configuration as a whole.
   Consumer(const Config& config, ConsumerEvents& events, Logger& log, const kafka::Redactor& redact);
-  // Leaves the group without a word where close() was not called. librdkafka is left behind if a broker hangs.
+  // Leaves the group without a word where close() was not called. A librdkafka that does not end is left behind.
   ~Consumer();
   Consumer(const Consumer&) = delete;
   Consumer& operator=(const Consumer&) = delete;
@@ -72,7 +72,7 @@ class Consumer {
   // True if a broker answers.
   bool answers(std::chrono::milliseconds limit) const;
   std::string fatal_error() const;  // empty: it lives
-  void close();                     // leaves the group: revoked() comes first
+  void close();                     // leaves the group, once: revoked() comes first
 
  private:
   // What librdkafka calls: it may outlive the consumer.
@@ -88,7 +88,6 @@ class Consumer {
   int fd_ = -1;
   rd_kafka_t* consumer_ = nullptr;
   rd_kafka_queue_t* queue_ = nullptr;
-  bool closed_ = false;
 
   void set_callbacks(rd_kafka_conf_t* conf);
   void destroy();

@@ -12,11 +12,6 @@ namespace {
 
 constexpr auto kAgain = 10s;
 
-void add_header(rd_kafka_headers_t* headers, std::string_view name, std::string_view value) {
-  rd_kafka_header_add(headers, name.data(), static_cast<ssize_t>(name.size()), value.data(),
-                      static_cast<ssize_t>(value.size()));
-}
-
 std::string text_of(const void* data, std::size_t size) {
   return data == nullptr ? std::string() : std::string(static_cast<const char*>(data), size);
 }
@@ -67,10 +62,10 @@ void DeadLetters::send(const rd_kafka_message_t& message, std::string_view error
 void DeadLetters::produce(Letter& letter) {
   letter.waits = false;
   rd_kafka_headers_t* const headers = rd_kafka_headers_new(4);
-  add_header(headers, "topic", letter.topic);
-  add_header(headers, "partition", letter.number);
-  add_header(headers, "offset", letter.offset);
-  add_header(headers, "error", letter.error);
+  kafka::add_header(headers, "topic", letter.topic);
+  kafka::add_header(headers, "partition", letter.number);
+  kafka::add_header(headers, "offset", letter.offset);
+  kafka::add_header(headers, "error", letter.error);
   const auto error = rd_kafka_producev(
       producer_, RD_KAFKA_V_TOPIC(topic_.c_str()), RD_KAFKA_V_VALUE(letter.payload.data(), letter.payload.size()),
       RD_KAFKA_V_KEY(letter.key.empty() ? nullptr : letter.key.data(), letter.key.size()), RD_KAFKA_V_HEADERS(headers),

@@ -11,22 +11,6 @@
 namespace fffa {
 namespace {
 
-FlowRecord full(TextTable& texts, bool v6) {
-  auto record = bench::sample(texts, 3, v6);
-  record.netfilter_priority = -150;
-  record.encapsulation = Encapsulation::geneve;
-  record.vni = 0xABCDEF;
-  record.outer = {{10, 0, 0, 1}, {10, 0, 0, 2}, 60'000, 6081, 17, 4};
-  record.gwlb_endpoint_id = 0xfedcba9876543210;
-  record.set(Has::gwlb_endpoint);
-  record.packets = std::uint64_t{1} << 44;
-  record.spurious_retransmissions = 1;
-  record.nat.protocol = record.flow.protocol;
-  record.set_label(texts.intern("team"), texts.intern("core"));
-  record.set_label(texts.intern("empty"), Text::null);
-  return record;
-}
-
 std::string written(const TextTable& texts, const FlowRecord& record) {
   std::string out;
   make_protobuf_format(texts)->append(record, out);
@@ -42,7 +26,7 @@ TEST(ProtobufParser, ReadsBackWhatWasWritten) {
   TextTable texts;
   const auto parser = make_protobuf_parser(texts);
   for (const bool v6 : {false, true}) {
-    for (const auto& record : {full(texts, v6), bench::sample(texts, 4, v6)}) {
+    for (const auto& record : {bench::tunnelled(texts, v6), bench::sample(texts, 4, v6)}) {
       const auto read = parser->parse(written(texts, record));
       ASSERT_TRUE(read.ok()) << read.error().message;
       EXPECT_EQ(json(texts, *read), json(texts, record));
@@ -57,7 +41,7 @@ TEST(ProtobufParser, ReadsBackWhatWasWritten) {
 TEST(ProtobufParser, WhatWasReadMergesAsTheOriginal) {
   TextTable texts;
   const auto parser = make_protobuf_parser(texts);
-  auto a = full(texts, true), b = full(texts, true);
+  auto a = bench::tunnelled(texts, true), b = bench::tunnelled(texts, true);
   b.first_seen += 60'000'000'000, b.last_seen += 60'000'000'000;
   b.rtt_sum_us += 7, b.rtt_samples += 2, b.jitter_sum_us += 5, b.jitter_samples += 3;
   auto read = *parser->parse(written(texts, a));
@@ -69,7 +53,7 @@ TEST(ProtobufParser, WhatWasReadMergesAsTheOriginal) {
 TEST(ProtobufParser, TextsMayComeFromAnotherProcess) {
   TextTable theirs, ours;
   ours.intern("something else");
-  const auto record = full(theirs, false);
+  const auto record = bench::tunnelled(theirs, false);
   const auto read = make_protobuf_parser(ours)->parse(written(theirs, record));
   ASSERT_TRUE(read.ok());
   EXPECT_EQ(json(ours, *read), json(theirs, record));
@@ -78,7 +62,7 @@ TEST(ProtobufParser, TextsMayComeFromAnotherProcess) {
 TEST(ProtobufParser, EveryPrefixIsRefusedOrARecord) {
   TextTable texts;
   const auto parser = make_protobuf_parser(texts);
-  const auto message = written(texts, full(texts, true));
+  const auto message = written(texts, bench::tunnelled(texts, true));
   std::size_t refused = 0;
   for (std::size_t size = 0; size < message.size(); ++size)
     refused += !parser->parse(std::string_view(message).substr(0, size)).ok();

@@ -89,6 +89,21 @@ inline FlowRecord sample(TextTable& texts, std::size_t i, bool v6) {
   return r;
 }
 
+// The same in a tunnel of a Gateway Load Balancer, with the largest and smallest of numbers, and with labels.
+inline FlowRecord tunnelled(TextTable& texts, bool v6) {
+  auto r = sample(texts, 3, v6);
+  r.encapsulation = Encapsulation::geneve;
+  r.vni = 0xABCDEF;
+  r.outer = {{10, 0, 0, 1}, {10, 0, 0, 2}, 60'000, 6081, 17, 4};
+  r.gwlb_endpoint_id = 0xfedcba9876543210;
+  r.set(Has::gwlb_endpoint);
+  r.packets = std::uint64_t{1} << 44;
+  r.netfilter_priority = -150;
+  r.set_label(texts.intern("team \"a\""), texts.intern("Z\xc3\xbcrich\n"));
+  r.set_label(texts.intern("empty"), Text::null);
+  return r;
+}
+
 // Half of them IPv6.
 inline std::vector<FlowRecord> samples(TextTable& texts, std::size_t count) {
   std::vector<FlowRecord> records;
