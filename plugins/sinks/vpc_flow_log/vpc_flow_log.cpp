@@ -269,7 +269,7 @@ bool VpcFlowLog::due() const {
 
 // Delivers what is offered, all of it or nothing; then seals what is due.
 Result<void> VpcFlowLog::commit() {
-  const auto result = sync();
+  auto result = sync();
   for (auto& offered : offered_) {
     offered.on_disk = offered.on_disk || result.ok();
     if (!offered.completion) continue;
