@@ -54,7 +54,8 @@ FlowRecord ping() {
 // "source.ip" and so on, each with its value; lists and labels as they are.
 void collect(const Json& node, const std::string& path, std::map<std::string, Json>& leaves) {
   for (const auto& [name, value] : node.items()) {
-    const std::string here = path.empty() ? name : path + "." + name;
+    std::string here = path;
+    (here += path.empty() ? "" : ".") += name;
     if (value.is_object() && here != "labels") {
       EXPECT_FALSE(value.empty()) << here;
       collect(value, here, leaves);
@@ -100,6 +101,8 @@ std::string template_text() {
   text["index_patterns"] = {"fffa-ecs-*"};
   text["priority"] = 200;
   text["template"]["settings"]["index"]["mapping"]["total_fields"]["limit"] = 500;
+  // A label that looks like a date would else make all of its name be dates.
+  text["template"]["mappings"]["date_detection"] = false;
   text["template"]["mappings"]["dynamic_templates"] = Json::array({Json{{"labels", labels}}});
   text["template"]["mappings"]["properties"] = properties;
   return text.dump(1) + "\n";

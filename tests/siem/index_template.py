@@ -21,7 +21,8 @@ def template():
     labels = {"path_match": "labels.*", "match_mapping_type": "string", "mapping": {"type": "keyword", "ignore_above": 1024}}
     return {"index_patterns": ["fffa-flows-*"], "priority": 200,
             "template": {"settings": {"index": {"mapping": {"total_fields": {"limit": 500}}}},
-                         "mappings": {"dynamic_templates": [{"labels": labels}], "properties": properties}}}
+                         # a label that looks like a date would else make all of its name be dates
+                         "mappings": {"date_detection": False, "dynamic_templates": [{"labels": labels}], "properties": properties}}}
 
 
 def main():
