@@ -7,11 +7,10 @@ import os
 import re
 import subprocess
 import sys
-import time
 import unittest
 import zlib
 
-from kafka_source_test import FFFA, QUICK, ROOT, SERVICES, SHORT_SESSION, Member, WithMembers, seconds, whole_lines
+from kafka_source_test import FFFA, QUICK, ROOT, SERVICES, SHORT_SESSION, Edge, Member, WithMembers, seconds, whole_lines
 from kafka_sink_test import START, free_port
 
 sys.path.insert(0, str(SERVICES / "s3"))
@@ -46,27 +45,32 @@ def of_flow_logs(texts):
     return sums(((*f[3:7], int(f[7]), int(f[10]) // 60), int(f[8]), int(f[9])) for f in lines)
 
 
+class EdgeOn(Edge):
+    """On a host of that name."""
+
+    def __init__(self, host, *rest):
+        self.command = ("unshare", "--uts", *(() if os.geteuid() == 0 else ("--map-root-user",)), "sh", "-c", f'hostname {host} && exec "$@"', "sh", FFFA)
+        super().__init__(*rest)
+
+
 class ToS3(Member):
     """`fffa run kafka-to-s3.yaml` with a staging directory of its own."""
 
-    def __init__(self, folder, name, topic, brokers, bucket=None, more="", properties=""):
+    def __init__(self, folder, name, topic, brokers, bucket=None, more="", properties="", sinks=""):
         self.folder = folder / name
         self.folder.mkdir()
         self.staging = self.folder / "flowlogs"
         self.metrics, self.log = free_port(), self.folder / "log"
         overlay = self.folder / "overlay.yaml"
-        overlay.write_text(f"sources: {{hosts: {{topics: [{topic}], group: {topic}, {more} librdkafka: {{{QUICK}{properties}}}}}}}\n")
+        overlay.write_text(f"sources: {{hosts: {{topics: [{topic}], group: {topic}, {more} librdkafka: {{{QUICK}{properties}}}}}}}\n" + ("sinks:\n" + sinks if sinks else ""))
         self.command = [FFFA, "run", "kafka-to-s3.yaml", overlay, "--log-level", "debug", "--set", f"metrics.listen=127.0.0.1:{self.metrics}"]
-        self.environment = {**os.environ, "KAFKA_BROKERS": brokers, "AWS_EC2_METADATA_DISABLED": "true"}
+        environment = {**os.environ, "KAFKA_BROKERS": brokers, "AWS_EC2_METADATA_DISABLED": "true"}
         if bucket:
             self.command += ["env/s3.yaml", "--set", f"sinks.logs.endpoint={bucket.url}"]
-            self.environment |= {"FFFA_BUCKET": "flow-logs", "AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": PASSWORD, "AWS_REGION": "us-east-1"}
+            environment |= {"FFFA_BUCKET": "flow-logs", "AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": PASSWORD, "AWS_REGION": "us-east-1"}
         self.command += ["--set", f"sinks.logs.directory={self.staging}"]
+        self.options = {"stdout": subprocess.PIPE, "cwd": ROOT / "pipelines", "env": environment}
         self.start()
-
-    def start(self):
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command, cwd=ROOT / "pipelines", env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
 
     def unsealed(self):
         """What is in the file that it writes to, as far as it was synced."""
@@ -145,6 +149,27 @@ sinks:
                 expected, files = self.merge(f"by-{format}", format)
                 self.assert_same_sums(expected, [gzip.decompress(file.read_bytes()).decode() for file in files])
 
+    def test_two_hosts_with_the_same_flows(self):
+        self.kafka.create_topic("hosts", partitions=3)
+        lines = []
+        for host in ("edge-a", "edge-b"):
+            folder = self.folder / host
+            folder.mkdir()
+            edge = EdgeOn(host, f"brokers: ['{self.kafka.address}'], topic: hosts, format: protobuf", folder)
+            self.addCleanup(edge.kill)
+            edge.feed_again(100, 3)
+            lines += self.written(edge)
+        sinks = "".join(f"  {name}: {{type: file, inputs: [{stage}], path: {self.folder}/hosts/{name}.json}}\n" for name, stage in (("read", "hosts"), ("merged", "flows")))
+        member = self.to_s3("hosts", "hosts", sinks=sinks)
+        member.wait_metric("fffa_kafka_messages_total", len(lines))
+        self.assertEqual(member.stop(), 0, member.said())
+        # Every record is the edges', flows stay apart by host, and what flow logs say, without a host, adds up.
+        self.assertEqual(collections.Counter(whole_lines(member.folder, "read")), collections.Counter(line + "\n" for line in lines))
+        merged = whole_lines(member.folder, "merged")
+        self.assertEqual({json.loads(line)["host"] for line in merged}, {"edge-a", "edge-b"})
+        self.assert_same_totals(lines, merged, 60)
+        self.assert_same_sums(of_records(map(json.loads, lines)), [gzip.decompress(file.read_bytes()).decode() for file in member.staging.rglob("*.log.gz")])
+
     def test_into_a_bucket(self):
         bucket = self.bucket()
         expected, left = self.merge("to-bucket", "protobuf", bucket)
@@ -163,12 +188,6 @@ class TwoMembers(WithPipelines):
         self.members = [self.to_s3(name, topic, self.store, more="commit_interval: 6s,", properties=f", {SHORT_SESSION}") for name in ("one", "two")]
         self.wait("two partitions each", lambda: all(member.metric("fffa_kafka_partitions") == 2 for member in self.members))
         return self.members
-
-    def wait(self, what, there, timeout=40):
-        deadline = time.monotonic() + timeout
-        while not there():
-            self.assertLess(time.monotonic(), deadline, what + ":\n" + "".join(member.said()[-2000:] for member in self.members))
-            time.sleep(0.05)
 
     def feed(self, at, rounds=2):
         """So many messages there are now: the packet that ends a round is told with the next one."""

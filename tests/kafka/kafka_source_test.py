@@ -71,6 +71,7 @@ class Member(Fffa):
         self.settings, self.rest = settings, rest
         self.write(source)
         self.log = self.folder / "log"
+        self.command, self.options = [FFFA, "run", self.file, "--log-level", "debug"], {"stdout": subprocess.PIPE}
         self.start()
 
     def write(self, source):
@@ -84,7 +85,7 @@ sources:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([FFFA, "run", self.file, "--log-level", "debug"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stderr=log, **self.options)
 
     def kill(self):
         if self.process.poll() is None:
@@ -127,6 +128,13 @@ sources:
 
 class WithMembers(WithKafka):
     WINDOWS = "aggregators:\n  flows: {{type: flow_cache, inputs: [in], interval: {0}, lateness: {1}}}\n"
+
+    def wait(self, what, there, timeout=40):
+        deadline = time.monotonic() + timeout
+        while not there():
+            if time.monotonic() > deadline:
+                self.fail(f"not within {timeout} s: {what}:\n" + "".join(log.read_text()[-3000:] for log in self.folder.glob("*/log")))
+            time.sleep(0.05)
 
     def edge(self, topic, more="format: protobuf"):
         folder = self.folder / f"edge-{topic}"
