@@ -211,10 +211,13 @@ class TwoMembers(WithPipelines):
             found.append(by_sequence[int(re.search(r"sequence=(\d+)", headers)[1])] | where)
         return found
 
-    def told(self):
-        """Partition -> what was committed last: the offset, and up to where it was read."""
-        pattern = re.compile(r"committed: (\S+) (\d+), read to (\d+)")
-        return {name: (int(offset), int(reached)) for member in self.members for name, offset, reached in pattern.findall(member.said())}
+    def read(self):
+        return sum(member.metric("fffa_kafka_messages_total") for member in self.members)
+
+    def told(self, member):
+        """Partition -> what it committed last: the offset, and up to where it was read."""
+        lines = re.findall(r"committed: (\S+) (\d+), read to (\d+)", member.said())
+        return {name: (int(offset), int(reached)) for name, offset, reached in lines}
 
     def minute(self, record):
         return (seconds(record["first_seen"]) - START) // 60
@@ -224,7 +227,7 @@ class TwoMembers(WithPipelines):
         for at in (58, 178, 250, 310):
             self.feed(at)
         lines = self.written(self.feeder)
-        self.wait("all read", lambda: sum(member.metric("fffa_kafka_messages_total") for member in self.members) >= len(lines))
+        self.wait("all read", lambda: self.read() == len(lines))
         for member in (one, two):
             self.assertEqual(member.stop(), 0, member.said())
             self.assertNotIn("re-reads", member.said())
@@ -233,35 +236,31 @@ class TwoMembers(WithPipelines):
     def test_one_is_killed_in_the_middle_of_a_window(self):
         one, two = self.start("killed")
         # Minute 0 is written, and committed; minute 2 is read, and open, and so is 1, of one packet.
-        first = self.feed(58)
-        self.wait("minute 0 is known to be read", lambda: self.state() == (0, first))  # what is read together is acknowledged together
-        second = self.feed(178)
-        self.wait("minute 0 is committed, and minute 2 is known to be read", lambda: self.state() == (first, second))
-        mine = {name for name, (_, reached) in self.told().items() if re.search(rf"committed: {re.escape(name)} ", one.said())}
-        committed = self.told()
-        replayed = [r for r in self.records() if r["partition"] in mine and r["offset"] >= committed[r["partition"]][0]]
-        self.assertGreater(len(replayed), 0)
+        before = self.feed_and_wait(58, lambda read: (0, read))  # what is read together is acknowledged together
+        known = self.feed_and_wait(178, lambda read: (before, read))
+        committed = self.told(one)
         self.feed(250, 1)  # closes minute 2; minute 4 is open
-        self.wait("minute 2 is written", lambda: set(one.unsealed()) >= set(of_records(replayed)))
+        self.wait("minute 2 is written", lambda: sum(packets for packets, _ in one.unsealed().values()) == known)  # a record has one
         one.kill()
-        self.assertEqual(self.told(), committed, "it was committed before the member was killed")
+        self.assertEqual(self.told(one), committed, "it was committed before the member was killed")
         staged = one.unsealed()
         self.feed(310)
         lines = self.written(self.feeder)
         # The other one reads again what was not committed, and says so.
         all_of_them = self.records()
-        again = [r for r in all_of_them if r["partition"] in mine and r["offset"] >= committed[r["partition"]][0]]
-        others = [r for r in all_of_them if r["partition"] not in mine]
-        two.wait_metric("fffa_kafka_messages_total", len(again) + len(others))
+        again = [r for r in all_of_them if r["partition"] in committed and r["offset"] >= committed[r["partition"]][0]]
+        replayed = [r for r in again if r["offset"] < committed[r["partition"]][1]]
+        self.assertEqual(len(replayed), known - before)
+        two.wait_metric("fffa_kafka_messages_total", len(again) + sum(r["partition"] not in committed for r in all_of_them))
         self.assertEqual(two.metric("fffa_kafka_reread_messages_total"), len(replayed))
         self.assertEqual(two.stop(), 0, two.said())
         said = re.findall(r"re-reads what is known to have been read and not committed: (.*): (\d+) messages, whose records may come twice", two.said())
         self.assertEqual([int(count) for _, count in said], [len(replayed)])
         self.assertEqual({(name, int(begin), int(end)) for name, begin, end in re.findall(r"(\S+) from (\d+) to (\d+)", said[0][0])},
-                         {(name, *committed[name]) for name in mine})
+                         {(name, *offsets) for name, offsets in committed.items()})
         # Minute 0 of the dead one was committed, and is in its staging directory: it is missing until that is started again.
         expected = of_records(map(json.loads, lines))
-        minute_0 = of_records(r for r in all_of_them if r["partition"] in mine and self.minute(r) == 0)
+        minute_0 = of_records(r for r in all_of_them if r["partition"] in committed and self.minute(r) == 0)
         self.assertEqual(self.difference(expected), {key: [-n for n in value] for key, value in minute_0.items()})
         one.start()
         one.wait_metric('fffa_s3_uploads_total{outcome="stored"', 1)
@@ -272,10 +271,13 @@ class TwoMembers(WithPipelines):
         self.assertEqual(staged, minute_0 | of_records(replayed))
         print(f"\n  {sum(n for n, _ in twice.values())} packets twice of {sum(n for n, _ in expected.values())}, {len(replayed)} messages", file=sys.stderr)
 
-    def state(self):
-        """(messages committed, messages known to be read)."""
-        told = self.told().values()
-        return sum(offset for offset, _ in told), sum(reached for _, reached in told)
+    def feed_and_wait(self, at, told):
+        """Until both members have read it, and the first one has told Kafka what `told` says of the number that it has read; that number."""
+        one, total = self.members[0], self.feed(at)
+        self.wait("all read", lambda: self.read() == total)
+        read = one.metric("fffa_kafka_messages_total")
+        self.wait("committed", lambda: tuple(map(sum, zip(*self.told(one).values()))) == told(read))
+        return read
 
     def difference(self, expected):
         """Of what is in the bucket from what the edge saw."""
