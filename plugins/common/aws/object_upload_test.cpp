@@ -7,8 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "../test_files.h"
+#include "fffa/detail/descriptor.h"
 #include "fffa/testing/context.h"
-#include "fffa_common/descriptor.h"
 #include "http_server.h"
 
 namespace fffa::aws {
@@ -58,8 +58,8 @@ struct ObjectUpload : ::testing::Test {
   }
   Uploaded upload() {
     common::testing::write_plain(temporary.path() / "f", content);
-    const common::Descriptor folder(::open(temporary.path().c_str(), O_DIRECTORY | O_RDONLY));
-    const common::Descriptor file(::open((temporary.path() / "f").c_str(), O_RDONLY));
+    const Descriptor folder(::open(temporary.path().c_str(), O_DIRECTORY | O_RDONLY));
+    const Descriptor file(::open((temporary.path() / "f").c_str(), O_RDONLY));
     return upload_file(*s3, {folder.get(), "f", file.get(), content.size()}, "a/b c");
   }
   std::string digest() const { return hex(sha256(content)); }

@@ -8,7 +8,7 @@
 
 #include <mutex>
 
-#include "fd.h"
+#include "fffa/detail/descriptor.h"
 #include "rule_text.h"
 
 namespace fffa::ebpf {
@@ -18,7 +18,7 @@ void NftContext::Free::operator()(nft_ctx* context) const noexcept {
 }
 
 Result<NftContext> NftContext::open() {
-  if (const Fd probe(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)); !probe)
+  if (const Descriptor probe(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)); !probe)
     return system_error("open a netfilter netlink socket", errno, Disposition::unavailable);
   nft_ctx* context = nft_ctx_new(NFT_CTX_DEFAULT);
   if (context == nullptr) return unavailable("libnftables: no context");
