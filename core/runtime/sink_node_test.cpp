@@ -285,12 +285,7 @@ TEST(Sinks, CloseMayTakeWhatIsLeftOfTheShutdownTimeout) {
   rig.pipeline.settings.shutdown_timeout = 5s;
   std::vector<std::chrono::nanoseconds> times;
   std::atomic<int> writes = 0;
-  rig.source("in", [](Output& out) {
-    for (int i = 0; i < 3; ++i) out.emit(batch_of(1));
-    while (out.wait(1ms)) {
-    }
-    return Result<void>{};
-  });
+  rig.source("in", emits_and_waits(3));
   rig.add("out", StageKind::sink,
           [&](StageContext& context, const ConfigNode&) {
             auto sink = std::make_unique<FakeSink>();
