@@ -16,7 +16,6 @@ namespace {
 
 using Kind = S3Reply::Kind;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using testing::Request;
 using testing::Response;
 
@@ -267,12 +266,14 @@ TEST_F(ObjectUpload, WhatFailedGoesOnWhereItStopped) {
 
 // Listed, but of other bytes, another size, or without a checksum.
 TEST_F(ObjectUpload, APartThatMayBeAnotherIsSentAgain) {
-  for (const auto& [from, to] : {std::pair<std::string, std::string>{base64(sha256(content.substr(0, 10))), "AAAA"},
-                                 {"<Size>10<", "<Size>11<"},
-                                 {"ChecksumSHA256>", "ChecksumCRC32>"}}) {
+  using Change = std::pair<std::string, std::string>;
+  for (const auto& change : {Change{base64(sha256(content.substr(0, 10))), "AAAA"},
+                             {"<Size>10<", "<Size>11<"},
+                             {"ChecksumSHA256>", "ChecksumCRC32>"}}) {
     common::testing::write_plain(temporary.path() / ".f.upload", "id&1");
     answer = [&](const Request& request) {
       if (request.method != "GET") return multipart(request);
+      const auto& [from, to] = change;
       auto listed = parts_there(1);
       for (auto at = listed.body.find(from); at != std::string::npos; at = listed.body.find(from, at + to.size()))
         listed.body.replace(at, from.size(), to);
@@ -280,7 +281,7 @@ TEST_F(ObjectUpload, APartThatMayBeAnotherIsSentAgain) {
     };
     const auto before = server.count("PUT", "partNumber=1");
     EXPECT_EQ(upload().kind, Kind::ok);
-    EXPECT_EQ(server.count("PUT", "partNumber=1"), before + 1) << to;
+    EXPECT_EQ(server.count("PUT", "partNumber=1"), before + 1) << change.second;
   }
 }
 

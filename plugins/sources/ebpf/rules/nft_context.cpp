@@ -52,8 +52,10 @@ Result<std::string> NftContext::make_own_table(const std::string& name, const st
   for (int i = 1; i <= kNames; ++i) {
     const std::string table = i == 1 ? name : name + "_" + std::to_string(i);
     // of a block behind `create`, nft 1.0.6 takes the flags only
-    const auto made = run("create table inet " + table + " { flags owner; }\ntable inet " + table +
-                          " {\nflags owner\n" + body + "}\n");
+    std::string text = "create table inet ";
+    text.append(table).append(" { flags owner; }\ntable inet ").append(table);
+    text.append(" {\nflags owner\n").append(body).append("}\n");
+    const auto made = run(text);
     if (made) return table;
     last = made.error();
     // a table that belongs to another process is not permitted rather than there already
