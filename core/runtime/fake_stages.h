@@ -278,6 +278,16 @@ inline std::function<Result<void>(Output&)> emits(int batches, std::size_t recor
   };
 }
 
+// The same, and then it waits to be stopped.
+inline std::function<Result<void>(Output&)> emits_and_waits(int batches) {
+  return [=](Output& out) {
+    auto result = emits(batches)(out);
+    while (out.wait(1ms)) {
+    }
+    return result;
+  };
+}
+
 template <typename Condition>
 bool eventually(Condition condition, std::chrono::milliseconds limit = 10s) {
   for (const auto deadline = Monotonic::now() + limit; !condition();) {

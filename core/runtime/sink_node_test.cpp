@@ -285,12 +285,7 @@ TEST(Sinks, CloseMayTakeWhatIsLeftOfTheShutdownTimeout) {
   rig.pipeline.settings.shutdown_timeout = 5s;
   std::vector<std::chrono::nanoseconds> times;
   std::atomic<int> writes = 0;
-  rig.source("in", [](Output& out) {
-    for (int i = 0; i < 3; ++i) out.emit(batch_of(1));
-    while (out.wait(1ms)) {
-    }
-    return Result<void>{};
-  });
+  rig.source("in", emits_and_waits(3));
   rig.add("out", StageKind::sink,
           [&](StageContext& context, const ConfigNode&) {
             auto sink = std::make_unique<FakeSink>();
@@ -413,7 +408,8 @@ TEST(Sinks, ASinkThatIsBuiltAnewGetsItsBatchesInOrder) {
   rig.add("out", StageKind::async_sink,
           [&](StageContext&, const ConfigNode&) {
             auto sink = std::make_unique<FakeAsyncSink>();
-            sink->on_write = [&, first = ++built == 1](std::shared_ptr<const Batch> batch, Completion completion) {
+            sink->on_write = [&, first = ++built == 1](const std::shared_ptr<const Batch>& batch,
+                                                       Completion completion) {
               for (const auto& record : *batch) (first ? refused : got).push_back(record.first_seen);
               if (!first) return completion.done();
               completion.error(refused.size() < 40 ? retry("full") : fail("the end"));

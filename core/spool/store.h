@@ -20,8 +20,8 @@
 #include <utility>
 #include <vector>
 
+#include "fffa/detail/descriptor.h"
 #include "fffa/result.h"
-#include "spool/descriptor.h"
 #include "spool/frame.h"
 #include "spool/segment.h"
 

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "fffa/detail/descriptor.h"
 #include "fffa/result.h"
-#include "fffa_common/descriptor.h"
 #include "fffa_common/directory.h"
 #include "fffa_common/gzip.h"
 
