@@ -236,7 +236,7 @@ void Context::degraded(std::string_view reason) {
   if (reason.empty()) {
     services_->health.recover(key);
   } else {
-    services_->health.degrade(key, std::string(reason));
+    services_->health.degrade(key, services_->log->placed(id_, reason));
   }
 }
 

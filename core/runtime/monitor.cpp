@@ -42,7 +42,7 @@ void Watchdog::look(const Graph& graph) {
     named_[node->id()] = call.since;
     const std::string reason = std::string(call.what) + " has not returned for " + seconds(now - call.since);
     services_->log->write(LogLevel::warning, node->id(), reason + " (stage type " + node->spec().type + ")");
-    services_->health.degrade(key_of(node->id()), reason);
+    services_->health.degrade(key_of(node->id()), services_->log->placed(node->id(), reason));
   }
 }
 

@@ -36,7 +36,7 @@ struct Tuning {
 };
 
 struct Services {
-  std::shared_ptr<LogTarget> log;
+  std::shared_ptr<StageLog> log;
   Tuning tuning;
   Registry metrics;
   Health health;

@@ -47,7 +47,6 @@ class SinkNode::CompletionState final : public Completion::State {
 
 SinkNode::SinkNode(StageSpec spec, std::shared_ptr<Services> services)
     : Node(std::move(spec), std::move(services)),
-      buffer_place_(to_string(spec_.buffer.at)),
       retries_(services_->metrics.counter("fffa_sink_retries_total", "Batches that were offered again",
                                           {{"stage", id_}, {"type", type_}})),
       restored_(account("buffer_restored", "that an earlier run left in the buffer")) {
@@ -303,8 +302,7 @@ void SinkNode::said(const std::string& trouble, LogLevel level, const std::strin
   degrade(trouble);
   if (trouble == trouble_) return;
   trouble_ = trouble;
-  const std::string place = to_string(spec_.at);
-  log().log(level, trouble + ": " + consequence + (place.empty() ? "" : " (" + place + ")"));
+  log().log(level, trouble + ": " + consequence);
 }
 
 void SinkNode::break_down(const Error& error) {
