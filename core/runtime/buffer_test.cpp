@@ -109,6 +109,78 @@ TEST_F(Buffers, AnAsyncSinkMayCompleteInAnyOrder) {
   for (std::size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i], static_cast<std::int64_t>(2 * i + 1));
 }
 
+// With batches in the air that nobody completes. What the sink says of itself decides how long it is waited for.
+TEST_F(Buffers, AStopDoesNotWaitForASinkThatDeliversNothing) {
+  for (const bool says_so : {true, false}) {
+    testing::Folder fresh;
+    got.clear(), sequences.clear(), delivered = 0;
+    std::vector<Completion> air;
+    {
+      Rig rig;
+      source(rig, 40, 1, 1, true);
+      rig.options.state_root = fresh.path();
+      rig.add("out", StageKind::async_sink,
+              [&](StageContext& context, const ConfigNode&) {
+                if (says_so) context.degraded("no broker answers");
+                auto stage = std::make_unique<FakeAsyncSink>();
+                stage->on_write = [&](const std::shared_ptr<const Batch>&, Completion completion) {
+                  air.push_back(std::move(completion));
+                };
+                return stage;
+              },
+              {"in"})
+          .buffer = disk();
+      rig.pipeline.settings.shutdown_timeout = 1h;
+      (says_so ? rig.options.tuning.silent_in_trouble : rig.options.tuning.silent) = 100ms;
+      (says_so ? rig.options.tuning.silent : rig.options.tuning.silent_in_trouble) = 1h;
+      rig.start();
+      ASSERT_TRUE(eventually([&] { return delivered == 40; })) << "on disk";
+      EXPECT_EQ(rig.stop(), kExitOk);
+      const auto balance = balance_of(rig);
+      expect_even(balance);
+      EXPECT_EQ(balance.kept.records, 40) << to_string(balance);
+      EXPECT_EQ(balance.held, balance.kept);
+      EXPECT_EQ(rig.log->count("out: delivers nothing: it is closed"), 1u) << rig.log->all();
+    }
+    air.clear();
+    Rig rig;
+    source(rig, 0);
+    rig.options.state_root = fresh.path();
+    sink(rig, disk());
+    EXPECT_EQ(rig.run(), kExitOk);
+    EXPECT_EQ(got, up_to(40)) << "each once";
+  }
+}
+
+// It is in trouble all the time, and delivers.
+TEST_F(Buffers, AStopWaitsForASinkThatDelivers) {
+  Rig rig;
+  source(rig, 500, 1, 1, true);
+  std::atomic<bool> stopped{false};
+  std::atomic<int> calls{0};
+  rig.add("out", StageKind::sink,
+          [&](StageContext& context, const ConfigNode&) {
+            context.degraded("one of three brokers is away");
+            auto stage = std::make_unique<FakeSink>();
+            stage->on_write = [&](const Batch& batch) -> Result<void> {
+              if (!stopped || ++calls % 2 == 0) return retry("busy");
+              for (const auto& record : batch) got.push_back(record.first_seen - kStart);
+              return {};
+            };
+            return stage;
+          },
+          {"in"})
+      .buffer = disk();
+  rig.options.tuning.silent_in_trouble = 10s;
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return delivered == 500; }));
+  rig.engine->stop();
+  stopped = true;
+  EXPECT_EQ(rig.wait(), kExitOk);
+  EXPECT_EQ(got, up_to(500));
+  EXPECT_EQ(balance_of(rig).held, Tally{});
+}
+
 TEST_F(Buffers, AFullOneHoldsTheSourceBack) {
   down = true;
   Rig rig;

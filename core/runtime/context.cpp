@@ -233,6 +233,7 @@ Formatter Context::format(std::string_view name) {
 // Beside what the host itself finds wrong with the stage.
 void Context::degraded(std::string_view reason) {
   const auto key = id_ + " (itself)";
+  degraded_ = !reason.empty();
   if (reason.empty()) {
     services_->health.recover(key);
   } else {

@@ -134,7 +134,8 @@ class Node : public std::enable_shared_from_this<Node> {
   void stamp(Batch& batch, bool from_source) const;
   void degrade(const std::string& reason) { services_->health.degrade(id(), services_->log->placed(id(), reason)); }
   void recover() { services_->health.recover(id()); }
-  void finish();  // ended() from now on
+  bool says_degraded() const { return context_ && context_->is_degraded(); }  // under the gate
+  void finish();                                                              // ended() from now on
   void open_context();
   void let_close_take(std::chrono::nanoseconds time);
 

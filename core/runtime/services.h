@@ -31,6 +31,10 @@ struct Tuning {
       std::chrono::seconds(10);  // after it an input no longer holds the watermark back
   std::chrono::nanoseconds slow_call = std::chrono::seconds(10);        // after it the watchdog names a stage
   std::chrono::nanoseconds broken_enricher = std::chrono::seconds(10);  // pause before it is tried again
+  // A stop leaves in the buffer on disk what a sink has not delivered after so long without any delivery: one that is
+  // in trouble, and any other (which may be slow, and what it has in the air comes twice).
+  std::chrono::nanoseconds silent_in_trouble = std::chrono::seconds(1);
+  std::chrono::nanoseconds silent = std::chrono::seconds(5);
   std::chrono::nanoseconds leave_behind =
       std::chrono::seconds(2);  // how long threads may take to end after the deadline
 };

@@ -90,9 +90,10 @@ class SinkNode final : public Node, private Buffer::Host {
   bool closed_ = false;
   int rebuilds_ = 0;  // in a row
   Monotonic::time_point rebuild_at_{};
-  std::string trouble_;    // what was last said of it in the log; empty: none
-  bool given_up_ = false;  // no batch that waits was in trouble: any delivery tells of better times
-  int in_a_row_ = 0;       // deliveries since
+  std::string trouble_;               // what was last said of it in the log; empty: none
+  bool given_up_ = false;             // no batch that waits was in trouble: any delivery tells of better times
+  int in_a_row_ = 0;                  // deliveries since
+  Monotonic::time_point progress_{};  // it delivered something, or got something after it had nothing
   std::minstd_rand random_{std::random_device{}()};
   Counter& retries_;
   Account restored_;
@@ -105,6 +106,7 @@ class SinkNode final : public Node, private Buffer::Host {
   bool can_take() const;
   bool at_end() const;  // of the input: nothing is to come
   bool over() const;
+  bool leaves_the_rest() const;
   Result<std::optional<Item>> next_item();
   void settle(const Item& item);
   void offer(Item item);

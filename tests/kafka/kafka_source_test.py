@@ -99,19 +99,6 @@ sources:
         """What the sink `out` (a file) has put out so far, in all runs."""
         return [line for file in sorted(self.folder.glob("*out*.json*")) for line in file.read_text().splitlines(keepends=True) if line.endswith("\n")]
 
-    def wait_metric(self, name, value, timeout=40):
-        deadline = time.monotonic() + timeout
-        while (now := self.metric(name)) < value:
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                raise AssertionError(f"{name} is {now}, not {value}:\n{self.said()[-4000:]}")
-            time.sleep(0.1)
-
-    def metric(self, name):
-        try:
-            return super().metric(name)
-        except OSError:
-            return 0
-
     def owned(self):
         """Partition -> offset that it began from, by the log."""
         found = {}
