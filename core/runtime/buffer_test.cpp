@@ -348,6 +348,33 @@ TEST_F(Buffers, DamageIsLossThatIsCounted) {
   EXPECT_NE(metrics.find(R"(reason="buffer_damaged")"), std::string::npos);
 }
 
+TEST_F(Buffers, DamageThatHidesHowMuchIsLostIsALossAllTheSame) {
+  down = true;
+  {
+    Rig rig;
+    source(rig, 3, 5, 1, true);
+    sink(rig, disk());
+    rig.start();
+    ASSERT_TRUE(eventually([&] { return delivered == 3; }));
+    EXPECT_EQ(rig.stop(), kExitOk);
+  }
+  const auto path = folder.path() / "out/buffer/00000000000000000001.seg";
+  auto image = testing::read_file(path);
+  image[10] ^= 1;  // in the header of the first batch
+  testing::write_file(path, image);
+  down = false;
+  Rig rig;
+  source(rig, 0);
+  sink(rig, disk());
+  EXPECT_EQ(rig.run(), kExitLost);
+  EXPECT_EQ(got, up_to(15, 6)) << "the rest is delivered";
+  const auto balance = balance_of(rig);
+  expect_even(balance);
+  EXPECT_EQ(balance.restored.records, 10);
+  EXPECT_EQ(balance.lost, Tally{}) << "nobody knows how much";
+  EXPECT_EQ(rig.log->count("is damaged: 3 batches of it can be read, what else it held is lost"), 1u) << rig.log->all();
+}
+
 TEST_F(Buffers, WhatCannotBeReadMakesRoomAsWell) {
   down = true;
   {

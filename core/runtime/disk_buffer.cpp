@@ -81,7 +81,9 @@ DiskBuffer::DiskBuffer(const StageSpec& spec, Host& host, std::shared_ptr<Servic
 
 void DiskBuffer::begin() {
   const auto& found = store_->opening();
-  for (const auto& damage : found.damaged) host_.say(LogLevel::error, damage);
+  for (const auto& damage : found.damaged)
+    host_.say(LogLevel::error, damage + ", what else it held is lost, and nobody knows how much");
+  if (!found.damaged.empty()) services_->lost_uncounted = true;
   if (found.cut_off > 0)
     host_.say(LogLevel::info, std::to_string(found.cut_off) + " octets of a write that was not finished are cut off");
   note_damage();

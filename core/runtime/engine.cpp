@@ -304,7 +304,7 @@ int Engine::finish(int code) {
     for (const auto& node : graph_.nodes) left_behind_ = !node->demolish(options_.tuning.leave_behind) || left_behind_;
   }
   if (!started) return code;
-  if (!complete || services_->close_failed) return kExitLost;
+  if (!complete || services_->lost_uncounted) return kExitLost;
   return source_failure;
 }
 

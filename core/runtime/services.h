@@ -56,8 +56,8 @@ struct Services {
   std::atomic<std::int64_t> shutdown_timeout{0};  // nanoseconds, as the pipeline that runs has it
   std::atomic<std::int64_t> stop_by{std::numeric_limits<std::int64_t>::max()};  // of Monotonic: the deadline of a stop
   std::atomic<bool> abandoned{false};                                           // past the deadline: everything lets go
-  std::atomic<bool> close_failed{false};  // close() of a sink, maybe one that is gone by now
-  std::atomic<bool> draining{false};      // a reload empties the graph: edges take more than their capacity
+  std::atomic<bool> lost_uncounted{false};  // what no account shows: by close() of a sink, or with a damaged file
+  std::atomic<bool> draining{false};        // a reload empties the graph: edges take more than their capacity
 };
 
 // The machine's clocks.

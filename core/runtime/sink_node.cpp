@@ -392,7 +392,7 @@ void SinkNode::close_stage() {
     return blocking() ? static_cast<Sink&>(*stage_).close() : static_cast<AsyncSink&>(*stage_).close();
   });
   if (result || (gone_ && result.error().disposition == Disposition::gone)) return;  // it is said
-  services_->close_failed = true;
+  services_->lost_uncounted = true;
   errors_->add();
   log().error("close: " + result.error().message);
 }
