@@ -375,6 +375,21 @@ TEST_F(Buffers, DamageThatHidesHowMuchIsLostIsALossAllTheSame) {
   EXPECT_EQ(rig.log->count("is damaged: 3 batches of it can be read, what else it held is lost"), 1u) << rig.log->all();
 }
 
+TEST_F(Buffers, ItSaysWhichDamagedFilesItDeletes) {
+  const auto directory = folder.path() / "out/buffer";
+  std::filesystem::create_directories(directory);
+  for (const char* name : {"00000000000000000001.damaged", "00000000000000000002.damaged"})
+    testing::write_file(directory / name, std::string(10'000, 'x'));
+  Rig rig;
+  source(rig, 1);
+  sink(rig, disk(64 << 10));
+  EXPECT_EQ(rig.run(), kExitOk);
+  EXPECT_EQ(rig.log->count("00000000000000000001.damaged is deleted: "), 1u) << rig.log->all();
+  EXPECT_NE(rig.engine->metrics().text().find(R"(fffa_buffer_damaged_deleted_total{stage="out",type="fake"} 1)"),
+            std::string::npos);
+  EXPECT_TRUE(std::filesystem::exists(directory / "00000000000000000002.damaged"));
+}
+
 TEST_F(Buffers, WhatCannotBeReadMakesRoomAsWell) {
   down = true;
   {

@@ -76,6 +76,7 @@ DiskBuffer::DiskBuffer(const StageSpec& spec, Host& host, std::shared_ptr<Servic
       syncs_(counter(*services, spec, "syncs", "Times that a group of batches was made durable")),
       errors_(counter(*services, spec, "errors", "Groups of batches that could not be written")),
       damaged_(counter(*services, spec, "damaged_segments", "Files in which something could not be read")),
+      deleted_(counter(*services, spec, "damaged_deleted", "Damaged files that were deleted for want of room")),
       encoder_(services->texts),
       decoder_(services->texts) {}
 
@@ -237,10 +238,15 @@ void DiskBuffer::done(const Taken& taken) {
   outstanding_ -= taken.message.cost * sizeof(FlowRecord);
   store_->done(taken.place, taken.content);
   host_.released(taken.message.tally);
+  note_damage();
   if (short_of_room_) intake_->signal();
 }
 
 void DiskBuffer::note_damage() {
+  for (const auto& file : store_->take_deleted()) {
+    deleted_.add();
+    host_.say(LogLevel::warning, file + " is deleted: damaged files take a quarter of `max_size` at most");
+  }
   const auto all = store_->damaged_segments();
   if (all == noted_damage_) return;
   damaged_.add(all - std::exchange(noted_damage_, all));

@@ -39,6 +39,7 @@ class DiskBuffer final : public Buffer {
   Counter& syncs_;
   Counter& errors_;
   Counter& damaged_;
+  Counter& deleted_;
   // --- the intake's
   BatchEncoder encoder_;
   std::deque<Message> waiting_;  // taken in, and not on disk
