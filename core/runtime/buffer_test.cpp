@@ -84,7 +84,7 @@ TEST_F(Buffers, AnAsyncSinkMayCompleteInAnyOrder) {
     rig.add("out", StageKind::async_sink,
             [&](StageContext&, const ConfigNode&) {
               auto stage = std::make_unique<FakeAsyncSink>();
-              stage->on_write = [&](std::shared_ptr<const Batch> batch, Completion completion) {
+              stage->on_write = [&](const std::shared_ptr<const Batch>& batch, Completion completion) {
                 const std::lock_guard lock(late_mutex);
                 const bool even = !batch->empty() && batch->records[0].first_seen % 2 == 0;
                 if (even) completion.done();

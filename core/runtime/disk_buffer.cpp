@@ -56,7 +56,8 @@ Counter& counter(Services& services, const StageSpec& spec, const std::string& n
 
 }  // namespace
 
-Result<std::shared_ptr<Buffer>> DiskBuffer::open(const StageSpec& spec, Host& host, std::shared_ptr<Services> services,
+Result<std::shared_ptr<Buffer>> DiskBuffer::open(const StageSpec& spec, Host& host,
+                                                 const std::shared_ptr<Services>& services,
                                                  std::shared_ptr<Waker> intake) {
   const auto directory =
       spec.buffer.directory.empty() ? services->state_root / spec.id / "buffer" : spec.buffer.directory;
@@ -64,10 +65,10 @@ Result<std::shared_ptr<Buffer>> DiskBuffer::open(const StageSpec& spec, Host& ho
   auto store = Store::open({directory, spec.buffer.max_size});
   if (!store) return store.error();
   return std::shared_ptr<Buffer>(
-      std::make_shared<DiskBuffer>(spec, host, std::move(services), std::move(intake), std::move(*store)));
+      std::make_shared<DiskBuffer>(spec, host, services, std::move(intake), std::move(*store)));
 }
 
-DiskBuffer::DiskBuffer(const StageSpec& spec, Host& host, std::shared_ptr<Services> services,
+DiskBuffer::DiskBuffer(const StageSpec& spec, Host& host, const std::shared_ptr<Services>& services,
                        std::shared_ptr<Waker> intake, std::unique_ptr<Store> store)
     : Buffer(spec, host, services, std::move(intake)),
       store_(std::move(store)),

@@ -42,6 +42,7 @@ std::vector<Store::Frame> frames(Store& store) {
 }
 std::vector<std::string> payloads(const std::vector<Store::Frame>& frames) {
   std::vector<std::string> all;
+  all.reserve(frames.size());
   for (const auto& frame : frames) all.push_back(frame.damaged ? "(damaged)" : frame.payload);
   return all;
 }
