@@ -156,6 +156,7 @@ class Rig {
     options.log = log;
     options.tuning.retry_first = 1ms;
     options.tuning.retry_longest = 20ms;
+    options.tuning.silent_in_trouble = 200ms;
     options.tuning.leave_behind = 200ms;
     pipeline.settings.metrics_listen.clear();
     pipeline.settings.shutdown_timeout = 10s;
