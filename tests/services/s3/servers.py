@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import pathlib
+import re
 import socket
 import struct
 import subprocess
@@ -76,11 +77,12 @@ ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>made up</Message></
 class Proxy(Server):
     """Passes requests on to a store. `faults` holds, for each request to come that `matches`, one of
     500, 503 (SlowDown), "200" (with an error in the body), "reset" (in the middle of the body), "lost" (done, but the answer is lost),
-    "slow" (bytes trickle), "expired" (the credentials), None. Access keys in `expired` have expired."""
+    "slow" (bytes trickle), "expired" (the credentials), None. Access keys in `expired` have expired. `answers` are the store's own:
+    method, status, error code."""
 
     def __init__(self, store):
         self.store, self.faults, self.seen, self.matches = store, [], [], lambda method, path: True
-        self.expired, self.hosts = set(), set()
+        self.expired, self.hosts, self.answers = set(), set(), []
         super().__init__(ProxyHandler)
 
 
@@ -135,6 +137,8 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
             content = reply.read()
         except OSError:
             return self.cut()
+        code = re.search(rb"<Code>(.*?)</Code>", content)
+        proxy.answers.append((self.command, reply.status, code[1].decode() if code else ""))
         if fault == "lost":
             return self.cut()
         self.send_response_only(reply.status)
