@@ -23,8 +23,9 @@ struct Config {
   std::chrono::nanoseconds pause = 1ms;
   std::filesystem::path journal;
 };
-FFFA_CONFIG(Config, (first, "the first record's number"), (batches, "how many, then the input ends"), (records, "in each"),
-            (pause, "between two"), (journal, "a line for each batch emitted, and for each delivered"))
+FFFA_CONFIG(Config, (first, "the first record's number"), (batches, "how many, then the input ends"),
+            (records, "in each"), (pause, "between two"),
+            (journal, "a line for each batch emitted, and for each delivered"))
 
 class Numbered final : public fffa::Source {
  public:
