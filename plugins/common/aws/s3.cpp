@@ -42,6 +42,13 @@ Kind kind_of(long status, std::string_view code) {
   return Kind::rejected;
 }
 
+// What a user can do about it.
+std::string_view advice(HttpReply::Failure failure) {
+  if (failure == HttpReply::Failure::untrusted) return " (AWS_CA_BUNDLE names a file of certificates to trust)";
+  if (failure == HttpReply::Failure::misnamed) return " (`endpoint` and `addressing` say which host is asked)";
+  return {};
+}
+
 // A name that can stand in a host name: a server says it.
 bool is_region(std::string_view name) {
   return !name.empty() && name.size() <= 32 &&
@@ -144,7 +151,7 @@ S3Reply S3::classify(const S3Request& request, HttpReply http) const {
   const auto what = request.method + " s3://" + options_.bucket + "/" + request.key + ": ";
   if (http.failure != HttpReply::Failure::none) {
     reply.kind = http.failure == HttpReply::Failure::stopped ? Kind::stopped : Kind::unreachable;
-    reply.error = what + http.error;
+    reply.error = what + http.error + std::string(advice(http.failure));
   } else {
     auto code = error_code(http.body);
     if (code.empty() && is_error(http.body)) code = "Error";
