@@ -17,7 +17,6 @@ using common::testing::read_gzip;
 using common::testing::read_plain;
 using fffa::testing::Harness;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr TimeNs kSecond = 1'000'000'000;
