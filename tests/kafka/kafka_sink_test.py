@@ -125,6 +125,11 @@ class WithKafka(unittest.TestCase):
         self.addCleanup(temporary.cleanup)
         self.folder = pathlib.Path(temporary.name)
 
+    def secret(self, text):
+        file = self.folder / "password"
+        file.write_text(text + "\n")
+        return "${file:" + str(file) + "}"
+
     def fffa(self, sink, settings="", brokers=None):
         started = Fffa(f"brokers: ['{brokers or self.kafka.address}'], {sink}", self.folder, settings)
         self.addCleanup(started.kill)
@@ -363,11 +368,6 @@ class Secure(WithKafka):
     def sink(self, topic, password, more=""):
         return (f"topic: {topic}, librdkafka: {{security.protocol: SASL_SSL, sasl.mechanisms: PLAIN, sasl.username: fffa, "
                 f"sasl.password: '{password}', ssl.ca.location: {self.kafka.ca}, reconnect.backoff.max.ms: 500{more}}}")
-
-    def secret(self, text):
-        file = self.folder / "password"
-        file.write_text(text + "\n")
-        return "${file:" + str(file) + "}"
 
     def test_right_password(self):
         self.kafka.create_topic("allowed")

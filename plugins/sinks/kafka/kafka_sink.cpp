@@ -51,6 +51,7 @@ void add_sequence(rd_kafka_headers_t* headers, std::uint64_t sequence) {
 
 void Kafka::check(const Config& config, Checker& checker) {
   check_brokers(config.brokers, checker);
+  check_secrets(config.librdkafka, checker);
   if (const auto topic = TopicTemplate::parse(config.topic); !topic) checker.error("topic", topic.error().message);
   if (config.dead_letter) {
     if (const auto wrong = wrong_topic(*config.dead_letter); !wrong.empty()) checker.error("dead_letter", wrong);
