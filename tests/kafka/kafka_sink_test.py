@@ -322,17 +322,6 @@ class Faults(WithKafka):
             fffa.feed(10)
             fffa.wait_said("deliver to Kafka: ")
 
-    def test_killed_it_loses_nothing_that_was_acknowledged(self):
-        self.kafka.create_topic("killed", partitions=2)
-        fffa = self.fffa("topic: killed")
-        for _ in range(20):
-            fffa.feed(200)
-        time.sleep(0.5)
-        delivered = fffa.metric('fffa_stage_sent_records_total{stage="out"')
-        fffa.kill()
-        self.assertGreater(delivered, 0)
-        self.assertGreaterEqual(len(self.kafka.messages("killed")), delivered)
-
 
 class Buffered(WithKafka):
     """`buffer: {type: disk}` before the sink."""
