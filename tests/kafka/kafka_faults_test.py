@@ -276,10 +276,45 @@ sinks:
     librdkafka:
       linger.mss: 5
 """)
-        done = subprocess.run([FFFA, "validate", self.folder / "pipeline.yaml"], capture_output=True, text=True)
+        done = self.validate()
         self.assertEqual(done.returncode, 2)
-        self.assertIn("pipeline.yaml:10:19", done.stdout + done.stderr)
-        self.assertIn("librdkafka has no property `linger.mss`: did you mean `linger.ms`?", done.stdout + done.stderr)
+        self.assertIn("pipeline.yaml:10:19", done.stderr)
+        self.assertIn("librdkafka has no property `linger.mss`: did you mean `linger.ms`?", done.stderr)
+
+    def validate(self, *arguments):
+        return subprocess.run([FFFA, "validate", self.folder / "pipeline.yaml", *arguments], capture_output=True, text=True,
+                              env=os.environ | {"KAFKA_PASSWORD": "hunter2"})
+
+    def test_a_password_for_all_to_read(self):
+        (self.folder / "pipeline.yaml").write_text("""sources:
+  in:
+    type: kafka
+    brokers: ["one:9092"]
+    topic: edge
+    group: all
+    librdkafka:
+      ssl.key.password: "hunter2"
+sinks:
+  out:
+    type: kafka
+    inputs: [in]
+    brokers: ["one:9092"]
+    topic: flows
+    librdkafka:
+      sasl.password: hunter2
+      sasl.oauthbearer.client.secret: ${KAFKA_PASSWORD}
+""")
+        done = self.validate()
+        self.assertEqual(done.returncode, 2)
+        what = "a secret stands here for all to read (write ${file:/path} or ${VAR})"
+        self.assertEqual([line.split("pipeline.yaml:")[1] for line in done.stderr.splitlines()],
+                         [f"8:25: sources.in.librdkafka.ssl.key.password: {what}", f"16:22: sinks.out.librdkafka.sasl.password: {what}"])
+        def good(password):
+            return ["--set", 'sources.in.librdkafka={ssl.key.password: "${KAFKA_PASSWORD}"}', "--set", f"sinks.out.librdkafka={{sasl.password: '{password}'}}"]
+        self.assertEqual(self.validate(*good("${KAFKA_PASSWORD}")).returncode, 0)
+        for literal in ("hunter2", "${KAFKA_PASSWORD_UNSET:-hunter2}"):
+            done = self.validate(*good(literal))
+            self.assertEqual((done.returncode, done.stderr), (2, f"--set:2:38: sinks.out.librdkafka.sasl.password: {what}\n"))
 
     def test_no_such_host(self):
         fffa = self.fffa("topic: flows", "shutdown_timeout: 1s", f"no-such-host.invalid:{free_port()}")
@@ -299,7 +334,7 @@ sinks:
         self.kafka.create_topic("tls")
         self.kafka.allow("tls")
         proxy = self.relay()
-        fffa = self.fffa(self.secure("tls", self.kafka.password), brokers=self.kafka.relayed)
+        fffa = self.fffa(self.secure("tls", self.secret(self.kafka.password)), brokers=self.kafka.relayed)
         fffa.feed(50)
         self.assert_trouble(fffa, "SSL handshake failed")
         proxy.cut()
@@ -322,13 +357,11 @@ sinks:
     def test_wrong_password_until_it_is_changed(self):
         self.kafka.create_topic("secret")
         self.kafka.allow("secret")
-        password = self.folder / "password"
-        password.write_text("hunter2-wrong\n")
-        fffa = self.fffa(self.secure("secret", "${file:" + str(password) + "}"), brokers=self.kafka.secure_address)
+        fffa = self.fffa(self.secure("secret", self.secret("hunter2-wrong")), brokers=self.kafka.secure_address)
         fffa.feed(50)
         self.assert_trouble(fffa, "Authentication failed")
         self.assertNotIn("hunter2-wrong", fffa.said() + fffa.get("/healthz") + fffa.get("/metrics"))
-        password.write_text(self.kafka.password + "\n")
+        self.secret(self.kafka.password)
         fffa.process.send_signal(signal.SIGHUP)
         self.assert_recovers(fffa, "secret")
         self.assertNotIn(self.kafka.password, fffa.said())

@@ -52,6 +52,7 @@ void prefetch(const FlowRecord& record) {
 
 void Kafka::check(const Config& config, Checker& checker) {
   check_brokers(config.brokers, checker);
+  check_secrets(config.librdkafka, checker);
   if (const auto topic = TopicTemplate::parse(config.topic); !topic) checker.error("topic", topic.error().message);
   if (config.dead_letter) {
     if (const auto wrong = wrong_topic(*config.dead_letter); !wrong.empty()) checker.error("dead_letter", wrong);
