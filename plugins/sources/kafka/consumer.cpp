@@ -48,7 +48,17 @@ ListPtr list_of(const Partitions& partitions) {
   return list;
 }
 
+void set_metadata(rd_kafka_topic_partition_t& offset, const std::string& text) {
+  offset.metadata = rd_kafka_mem_malloc(nullptr, text.size());  // freed with the list
+  std::memcpy(offset.metadata, text.data(), text.size());
+  offset.metadata_size = text.size();
+}
+
 }  // namespace
+
+std::int64_t reached_by(const rd_kafka_topic_partition_t& offset) noexcept {
+  return reached_in({static_cast<const char*>(offset.metadata), offset.metadata_size});
+}
 
 kafka::ConfPtr consumer_conf(const Config& config, const kafka::Complain& complain) {
   kafka::ConfPtr conf(rd_kafka_conf_new());
@@ -205,7 +215,11 @@ void Consumer::pause(const Partitions& partitions, bool paused) {
 
 bool Consumer::commit(const Partitions& partitions, bool wait) {
   const auto list = list_of(partitions);
-  for (int i = 0; i < list->cnt; ++i) list->elems[i].offset = partitions[static_cast<std::size_t>(i)]->safe();
+  for (int i = 0; i < list->cnt; ++i) {
+    const auto& partition = *partitions[static_cast<std::size_t>(i)];
+    list->elems[i].offset = partition.safe();
+    set_metadata(list->elems[i], metadata_of(partition.reached()));
+  }
   if (!wait) {
     const auto error = rd_kafka_commit(consumer_, list.get(), 1);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) events_.committed(error, list.get());

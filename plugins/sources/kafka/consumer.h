@@ -31,7 +31,8 @@ using ListPtr = std::unique_ptr<rd_kafka_topic_partition_list_t, ListDestroy>;
 // What a consumer tells, inside poll(), commit() and close().
 class ConsumerEvents {
  public:
-  // These are ours from now on; `offset` is where Kafka says that the group is, negative: nowhere yet.
+  // These are ours from now on; `offset` is where Kafka says that the group is, negative: nowhere yet; reached_by()
+  // says up to where it had read.
   virtual void assigned(const rd_kafka_topic_partition_list_t& partitions) = 0;
   // These will be another's when this returns. `lost`: they may be already, and nothing can be committed.
   virtual void revoked(const rd_kafka_topic_partition_list_t& partitions, bool lost) = 0;
@@ -42,6 +43,9 @@ class ConsumerEvents {
  protected:
   ~ConsumerEvents() = default;
 };
+
+// What a committed offset, or one that is, says of Partition::reached().
+std::int64_t reached_by(const rd_kafka_topic_partition_t& offset) noexcept;
 
 // The configuration of a consumer; of a producer for dead letters. No I/O. What librdkafka does not take is complained
 // about and left out.
@@ -64,8 +68,8 @@ class Consumer {
   int fd() const noexcept { return fd_; }
   void rest();  // empties fd(), before poll() is asked for all there is
   void pause(const Partitions& partitions, bool paused);
-  // Commits the safe() of these. committed() comes within poll(), or, where it is waited for, within this call. False:
-  // it did not within 5 s.
+  // Commits the safe() of these, with their reached(). committed() comes within poll(), or, where it is waited for,
+  // within this call. False: it did not within 5 s.
   bool commit(const Partitions& partitions, bool wait);
   // Messages that wait behind this offset, as far as is known without asking; 0 where it is not.
   std::int64_t lag(const Partition& partition) const;

@@ -63,8 +63,8 @@ Kafka::Kafka(Config config, StageContext& context)
       trouble_(context),
       messages_(context.metrics().counter("fffa_kafka_messages_total", "Messages read")),
       reread_(context.metrics().counter("fffa_kafka_reread_messages_total",
-                                        "Messages that this process had read before: they were not committed when "
-                                        "their partition was taken away")),
+                                        "Messages that are known to have been read before, by former owners of their "
+                                        "partition too, and were not committed: their records may come twice")),
       given_over_(context.metrics().counter("fffa_kafka_uncommitted_messages_total",
                                             "Messages read and not committed when their partition was taken away or "
                                             "the source ended: they are read again")),

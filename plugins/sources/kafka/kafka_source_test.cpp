@@ -176,7 +176,7 @@ TEST_F(KafkaSource, WhatWasGivenUpIsCommittedAndCounted) {
 TEST_F(KafkaSource, WhatIsHeldIsNotCommitted) {
   produce(10);
   EXPECT_EQ(run(Outcome::held), 10U);
-  EXPECT_LT(committed(), 0);
+  EXPECT_EQ(committed(), 0);
   EXPECT_EQ(metric("fffa_kafka_uncommitted_messages_total"), 10);
   EXPECT_TRUE(harness_->context().captured_log().contains("flows[0] from 0 to 10"));
 }

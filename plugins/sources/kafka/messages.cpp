@@ -37,6 +37,10 @@ std::string about_topic(const rd_kafka_message_t& message) {
   return message.rkt == nullptr ? "topics" : std::string("topic ") + rd_kafka_topic_name(message.rkt);
 }
 
+std::string range(const Partition& partition, std::int64_t begin, std::int64_t end) {
+  return partition.name() + " from " + std::to_string(begin) + " to " + std::to_string(end);
+}
+
 // A line's worth of partitions.
 class Names {
  public:
@@ -200,12 +204,20 @@ bool Kafka::commit(const Partitions& partitions, bool wait) {
 void Kafka::assigned(const rd_kafka_topic_partition_list_t& partitions) {
   block(false);  // all of them or none
   Names names;
+  Names again;
+  std::int64_t sum = 0;
   const auto now = context_.clock().monotonic();
   for (int i = 0; i < partitions.cnt; ++i) {
     const auto& one = partitions.elems[i];
     auto partition = std::make_shared<Partition>(one.topic, one.partition);
     partition->awake(now);
-    if (one.offset >= 0) partition->commit(one.offset);
+    auto& reached = reached_[{partition->topic(), partition->number()}];
+    reached = std::max(reached, reached_by(one));
+    if (one.offset >= 0) partition->commit(one.offset, reached_by(one));
+    if (one.offset >= 0 && one.offset < reached) {
+      sum += reached - one.offset;
+      again.add(range(*partition, one.offset, reached));
+    }
     names.add(partition->name() +
               (one.offset >= 0 ? " from " + std::to_string(one.offset) : " (nothing is committed)"));
     trouble_.clear("topic " + partition->topic());
@@ -216,6 +228,9 @@ void Kafka::assigned(const rd_kafka_topic_partition_list_t& partitions) {
   trouble_.clear("group");
   if (!names.empty()) trouble_.clear("topics");
   context_.log().info("assigned: " + (names.empty() ? "no partition" : names.text()));
+  if (!again.empty())
+    context_.log().warning("re-reads what is known to have been read and not committed: " + again.text() + ": " +
+                           std::to_string(sum) + " messages, whose records may come twice");
 }
 
 void Kafka::revoked(const rd_kafka_topic_partition_list_t& partitions, bool lost) {
@@ -247,9 +262,7 @@ void Kafka::given_over(const Partitions& partitions) {
   std::int64_t sum = 0;
   for (const auto& partition : partitions) {
     const auto again = partition->uncommitted();
-    if (again > 0)
-      names.add(partition->name() + " from " + std::to_string(partition->position() - again) + " to " +
-                std::to_string(partition->position()));
+    if (again > 0) names.add(range(*partition, partition->position() - again, partition->position()));
     sum += again;
   }
   given_over_.add(static_cast<std::uint64_t>(sum));
@@ -270,7 +283,10 @@ void Kafka::committed(rd_kafka_resp_err_t error, const rd_kafka_topic_partition_
       return known->number() == one.partition && known->topic() == one.topic;
     };
     const auto found = std::ranges::find_if(partitions_, is_it);
-    if (found != partitions_.end() && one.offset >= 0) (*found)->commit(one.offset);
+    if (found != partitions_.end() && one.offset >= 0) (*found)->commit(one.offset, reached_by(one));
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && context_.log().enabled(LogLevel::debug))
+      context_.log().debug("committed: " + std::string(one.topic) + "[" + std::to_string(one.partition) + "] " +
+                           std::to_string(one.offset) + ", read to " + std::to_string(reached_by(one)));
   }
   switch (error) {
     case RD_KAFKA_RESP_ERR_NO_ERROR: return trouble_.clear("commit");

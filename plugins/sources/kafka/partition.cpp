@@ -2,12 +2,21 @@
 #include "partition.h"
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
+#include <system_error>
 
 namespace fffa::kafka_source {
+namespace {
+
+constexpr std::string_view kReached = "fffa read to ";
+
+}  // namespace
 
 Partition::Id Partition::add(std::int64_t offset, Id open) {
+  if (start_ == kNone && offset < committed_) told_ = kNone;  // of a topic that was there before this one
   if (start_ == kNone || offset < start_) start_ = offset;
+  if (safe_ == kNone) safe_ = offset;
   position_ = offset + 1;
   const Id newest = first_ + spans_.size() - 1;
   if (!spans_.empty() && open == newest && !spans_.back().acknowledged) {
@@ -31,6 +40,18 @@ void Partition::acknowledge(Id span) {
 std::int64_t Partition::uncommitted() const noexcept {
   if (position_ == kNone) return 0;
   return position_ - (committed_ > position_ ? start_ : std::max(committed_, start_));
+}
+
+std::string metadata_of(std::int64_t reached) {
+  return std::string(kReached) + std::to_string(reached);
+}
+
+std::int64_t reached_in(std::string_view metadata) noexcept {
+  if (!metadata.starts_with(kReached)) return Partition::kNone;
+  metadata.remove_prefix(kReached.size());
+  std::int64_t reached = Partition::kNone;
+  const auto [end, error] = std::from_chars(metadata.data(), metadata.data() + metadata.size(), reached);
+  return error == std::errc{} && end == metadata.data() + metadata.size() && reached >= 0 ? reached : Partition::kNone;
 }
 
 void Partition::heard(TimeNs newest, Monotonic now) noexcept {

@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fffa/record.h"
@@ -32,13 +33,15 @@ class Partition {
   // Adds the message to span `open` if that is the newest, else to one of its own; the span.
   Id add(std::int64_t offset, Id open = kNoSpan);
   void acknowledge(Id span);
-  // The offset to commit: every message before it is acknowledged. kNone: no message has been yet.
+  // The offset to commit: every message before it is acknowledged. kNone: no message was read yet.
   std::int64_t safe() const noexcept { return safe_; }
-  // What Kafka knows.
+  // Up to where the partition was read, by former owners too: the next one reads again what lies between safe() and it.
+  std::int64_t reached() const noexcept { return std::max(position_, told_); }
+  // What Kafka knows: the offset, and beside it reached().
   std::int64_t committed() const noexcept { return committed_; }
-  void commit(std::int64_t offset) noexcept { committed_ = offset; }
+  void commit(std::int64_t offset, std::int64_t reached) noexcept { committed_ = offset, told_ = reached; }
   // Lower than what Kafka knows, too: a topic that was made anew begins with 0 again.
-  bool to_commit() const noexcept { return safe_ != kNone && safe_ != committed_; }
+  bool to_commit() const noexcept { return safe_ != kNone && (safe_ != committed_ || reached() != told_); }
   // Behind the last message that was read.
   std::int64_t position() const noexcept { return position_; }
   // Messages that were read, and that whoever reads the partition next would read again.
@@ -66,12 +69,17 @@ class Partition {
   std::int64_t start_ = kNone;
   std::int64_t safe_ = kNone;
   std::int64_t committed_ = kNone;
+  std::int64_t told_ = kNone;
   std::int64_t position_ = kNone;
   TimeNs newest_ = 0;
   bool at_end_ = false;
   bool was_at_end_ = false;
   Monotonic quiet_since_{0};
 };
+
+// reached() as it stands beside a committed offset, in its metadata. kNone: that says something else, or nothing.
+std::string metadata_of(std::int64_t reached);
+std::int64_t reached_in(std::string_view metadata) noexcept;
 
 using Partitions = std::vector<std::shared_ptr<Partition>>;
 

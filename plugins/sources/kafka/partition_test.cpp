@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <random>
 
 namespace fffa::kafka_source {
@@ -17,23 +18,55 @@ TEST(Offsets, NothingIsSafeBeforeItIsAcknowledged) {
   const auto span = partition.add(100);
   EXPECT_EQ(partition.add(101, span), span);
   EXPECT_EQ(partition.position(), 102);
-  EXPECT_FALSE(partition.to_commit());
+  EXPECT_EQ(partition.safe(), 100);
   EXPECT_EQ(partition.uncommitted(), 2);
   partition.acknowledge(span);
   EXPECT_TRUE(partition.acknowledged());
   EXPECT_EQ(partition.safe(), 102);
   EXPECT_TRUE(partition.to_commit());
   EXPECT_EQ(partition.uncommitted(), 2) << "Kafka does not know yet";
-  partition.commit(102);
+  partition.commit(102, 102);
   EXPECT_FALSE(partition.to_commit());
   EXPECT_EQ(partition.uncommitted(), 0);
+}
+
+TEST(Offsets, KafkaIsToldHowFarThePartitionWasReadThoughNothingIsDelivered) {
+  Partition partition("flows", 0);
+  partition.commit(100, Partition::kNone);
+  const auto span = partition.add(100);
+  EXPECT_TRUE(partition.to_commit());
+  EXPECT_EQ(partition.safe(), 100);
+  EXPECT_EQ(partition.reached(), 101);
+  partition.commit(100, 101);
+  EXPECT_FALSE(partition.to_commit()) << "nothing new";
+  partition.add(101, span);
+  EXPECT_TRUE(partition.to_commit());
+}
+
+TEST(Offsets, WhatAFormerOwnerHadReadStaysKnown) {
+  Partition partition("flows", 0);
+  partition.commit(100, 200);
+  partition.acknowledge(partition.add(100));
+  EXPECT_TRUE(partition.to_commit());
+  EXPECT_EQ(partition.safe(), 101);
+  EXPECT_EQ(partition.reached(), 200);
+  partition.commit(101, 200);
+  EXPECT_FALSE(partition.to_commit());
+}
+
+TEST(Offsets, HowFarIsInTheMetadataOfWhatIsCommitted) {
+  for (const std::int64_t reached : {std::int64_t{0}, std::int64_t{17}, std::numeric_limits<std::int64_t>::max()})
+    EXPECT_EQ(reached_in(metadata_of(reached)), reached);
+  for (const auto* other :
+       {"", "17", "fffa read to ", "fffa read to -1", "fffa read to 1x", "fffa read to 9223372036854775808"})
+    EXPECT_EQ(reached_in(other), Partition::kNone) << other;
 }
 
 TEST(Offsets, OnlyAContiguousBeginningIsSafe) {
   Partition partition("flows", 0);
   const auto first = partition.add(0), second = partition.add(1), third = partition.add(2);
   partition.acknowledge(third);
-  EXPECT_EQ(partition.safe(), Partition::kNone);
+  EXPECT_EQ(partition.safe(), 0);
   partition.acknowledge(first);
   EXPECT_EQ(partition.safe(), 1);
   partition.acknowledge(second);
@@ -66,12 +99,13 @@ TEST(Offsets, GapsAreNoMessages) {
 
 TEST(Offsets, ATopicMadeAnewBeginsAgain) {
   Partition partition("flows", 0);
-  partition.commit(500);
+  partition.commit(500, 600);
   const auto span = partition.add(0);
   EXPECT_EQ(partition.uncommitted(), 1);
+  EXPECT_EQ(partition.reached(), 1);
   partition.acknowledge(span);
   EXPECT_TRUE(partition.to_commit()) << "else the group would go on at 500 when that is reached";
-  partition.commit(partition.safe());
+  partition.commit(partition.safe(), partition.reached());
   EXPECT_FALSE(partition.to_commit());
   EXPECT_EQ(partition.uncommitted(), 0);
 }
@@ -95,7 +129,7 @@ TEST(Offsets, AnotherAssignmentOfThePartitionIsAnotherObject) {
   const auto after = std::make_shared<Partition>("flows", 0);
   EXPECT_EQ(after->add(90), span) << "the number alone would not tell them apart";
   EXPECT_TRUE(waiting.expired());
-  EXPECT_EQ(after->safe(), Partition::kNone);
+  EXPECT_EQ(after->safe(), 90);
 }
 
 TEST(Offsets, WhateverTheOrderTheSafeOffsetIsTheFirstGap) {
@@ -115,7 +149,7 @@ TEST(Offsets, WhateverTheOrderTheSafeOffsetIsTheFirstGap) {
       }
       const auto least = std::ranges::min_element(open, {}, [](const auto& one) { return one.second; });
       const auto gap = open.empty() ? offset : least->second;
-      ASSERT_EQ(std::max<std::int64_t>(partition.safe(), 0), gap);
+      ASSERT_EQ(partition.safe(), gap);
     }
   }
 }

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: MIT
+"""FFFA=.../bin/fffa kafka_s3_test.py [CASE...]: pipelines/edge-to-kafka.yaml and kafka-to-s3.yaml as they are, with a real broker and, as the bucket, a real MinIO."""
+import collections
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import unittest
+import zlib
+
+from kafka_source_test import FFFA, QUICK, ROOT, SERVICES, SHORT_SESSION, Member, WithMembers, seconds, whole_lines
+from kafka_sink_test import START, free_port
+
+sys.path.insert(0, str(SERVICES / "s3"))
+from servers import PASSWORD, USER, Minio  # noqa: E402
+
+PROTOCOLS = {"TCP": 6, "UDP": 17, "ICMP": 1, "ICMPv6": 58}
+
+
+def key_of(record):
+    """(flow, minute), as the sum of a flow log has it."""
+    proto = PROTOCOLS.get(record["proto"]) or int(record["proto"].removeprefix("PROTO_"))
+    ports = (str(record["pkt_src_port"]), str(record["pkt_dst_port"])) if proto not in (1, 58) else ("0", "0")
+    return (record["pkt_src_ip"], record["pkt_dst_ip"], *ports, proto, int(seconds(record["first_seen"]) // 60))
+
+
+def sums(pairs):
+    """(flow, minute) -> [packets, bytes] of (key, packets, bytes)."""
+    added = collections.defaultdict(lambda: [0, 0])
+    for key, packets, size in pairs:
+        if packets:
+            added[key][0] += packets
+            added[key][1] += size
+    return dict(added)
+
+
+def of_records(records):
+    return sums((key_of(record), record["packets"], record["bytes"]) for record in records)
+
+
+def of_flow_logs(texts):
+    lines = (line.split() for text in texts for line in text.splitlines()[1:])
+    return sums(((*f[3:7], int(f[7]), int(f[10]) // 60), int(f[8]), int(f[9])) for f in lines)
+
+
+class ToS3(Member):
+    """`fffa run kafka-to-s3.yaml` with a staging directory of its own."""
+
+    def __init__(self, folder, name, topic, brokers, bucket=None, more="", properties=""):
+        self.folder = folder / name
+        self.folder.mkdir()
+        self.staging = self.folder / "flowlogs"
+        self.metrics, self.log = free_port(), self.folder / "log"
+        overlay = self.folder / "overlay.yaml"
+        overlay.write_text(f"sources: {{hosts: {{topics: [{topic}], group: {topic}, {more} librdkafka: {{{QUICK}{properties}}}}}}}\n")
+        self.command = [FFFA, "run", "kafka-to-s3.yaml", overlay, "--log-level", "debug", "--set", f"metrics.listen=127.0.0.1:{self.metrics}"]
+        self.environment = {**os.environ, "KAFKA_BROKERS": brokers, "AWS_EC2_METADATA_DISABLED": "true"}
+        if bucket:
+            self.command += ["env/s3.yaml", "--set", f"sinks.logs.endpoint={bucket.url}"]
+            self.environment |= {"FFFA_BUCKET": "flow-logs", "AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": PASSWORD, "AWS_REGION": "us-east-1"}
+        self.command += ["--set", f"sinks.logs.directory={self.staging}"]
+        self.start()
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(self.command, cwd=ROOT / "pipelines", env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+
+    def unsealed(self):
+        """What is in the file that it writes to, as far as it was synced."""
+        return of_flow_logs(zlib.decompressobj(31).decompress(part.read_bytes()).decode() for part in self.staging.rglob(".*.part"))
+
+
+class Bucket(Minio):
+    """An empty one, `flow-logs`."""
+
+    def __init__(self, folder):
+        super().__init__(subprocess.run([SERVICES / "fetch", "minio"], check=True, capture_output=True, text=True).stdout.strip(), folder)
+        self.start()
+        self.ask("", "-X", "PUT")
+
+    def ask(self, path, *more):
+        return subprocess.run(["curl", "-sS", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{USER}:{PASSWORD}", *more,
+                               f"{self.url}/flow-logs{path}"], check=True, capture_output=True, timeout=30).stdout
+
+    def files(self):
+        keys = re.findall(r"<Key>([^<]*)</Key>", self.ask("?list-type=2").decode())
+        return [gzip.decompress(self.ask("/" + key)).decode() for key in keys]
+
+
+class WithPipelines(WithMembers):
+    def bucket(self):
+        bucket = Bucket(self.folder)
+        self.addCleanup(bucket.stop)
+        return bucket
+
+    def to_s3(self, name, topic, bucket=None, **more):
+        member = ToS3(self.folder, name, topic, self.kafka.address, bucket, **more)
+        self.addCleanup(member.kill)
+        return member
+
+    def assert_same_sums(self, expected, files):
+        got = of_flow_logs(files)
+        self.assertEqual({k: v for k, v in got.items() if expected.get(k) != v}, {})
+        self.assertEqual(set(expected) - set(got), set())
+
+
+class Pipelines(WithPipelines):
+    """Both, over real captures."""
+
+    CAPTURES = ("mixed_protocols", "tcp_ssh_many_flows", "ip6_ftp_flows", "geneve_gwlb_derived")
+
+    def run_edge(self, capture, topic, format):
+        lines, overlay = self.folder / f"{topic}-{capture}.json", self.folder / "edge.yaml"
+        overlay.write_text(f"""
+sources:
+  capture: {{type: pcap, path: {ROOT}/tests/corpus/captures/{capture}.pcap, drain_interval: 1s}}
+enrichers:
+  host: {{type: static, inputs: [capture]}}
+sinks:
+  copy: {{type: file, inputs: [flows], path: {lines}}}
+  edge: {{topic: {topic}, format: {format}}}
+""")
+        done = subprocess.run([FFFA, "run", "edge-to-kafka.yaml", overlay, "--set", "metrics.listen=''"], cwd=ROOT / "pipelines", timeout=60,
+                              env={**os.environ, "KAFKA_BROKERS": self.kafka.address}, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return lines.read_text().splitlines()
+
+    def merge(self, topic, format, bucket=None):
+        """The captures through edges and one member; what its flow logs must say, and where it staged them."""
+        self.kafka.create_topic(topic, partitions=3)
+        records = [json.loads(line) for capture in self.CAPTURES for line in self.run_edge(capture, topic, format)]
+        member = self.to_s3(topic, topic, bucket)
+        member.wait_metric("fffa_kafka_messages_total", len(records))
+        self.assertEqual(member.stop(), 0, member.said())
+        expected = of_records(records)
+        self.assertGreater(len(expected), 500)
+        return expected, list(member.staging.rglob("*.log.gz"))
+
+    def test_totals_of_captures(self):
+        for format in ("protobuf", "json"):
+            with self.subTest(format):
+                expected, files = self.merge(f"by-{format}", format)
+                self.assert_same_sums(expected, [gzip.decompress(file.read_bytes()).decode() for file in files])
+
+    def test_into_a_bucket(self):
+        bucket = self.bucket()
+        expected, left = self.merge("to-bucket", "protobuf", bucket)
+        self.assertEqual(left, [])  # all uploaded
+        self.assert_same_sums(expected, bucket.files())
+
+
+class TwoMembers(WithPipelines):
+    """Both with the same bucket, and each with a staging directory of its own. Time is that of the packets: a window of a minute closes as soon as later ones come."""
+
+    FLOWS, PARTITIONS = 100, 4
+
+    def start(self, topic):
+        self.kafka.create_topic(topic, partitions=self.PARTITIONS)
+        self.topic, self.store, self.feeder, self.rounds = topic, self.bucket(), self.edge(topic), 0
+        self.members = [self.to_s3(name, topic, self.store, more="commit_interval: 6s,", properties=f", {SHORT_SESSION}") for name in ("one", "two")]
+        self.wait("two partitions each", lambda: all(member.metric("fffa_kafka_partitions") == 2 for member in self.members))
+        return self.members
+
+    def wait(self, what, there, timeout=40):
+        deadline = time.monotonic() + timeout
+        while not there():
+            self.assertLess(time.monotonic(), deadline, what + ":\n" + "".join(member.said()[-2000:] for member in self.members))
+            time.sleep(0.05)
+
+    def feed(self, at, rounds=2):
+        """So many messages there are now: the packet that ends a round is told with the next one."""
+        self.feeder.at = at
+        self.feeder.feed_again(self.FLOWS, rounds)
+        self.rounds += rounds
+        return self.rounds * (2 * self.FLOWS + 1) - 1
+
+    def reported(self):
+        return [json.loads(line) for line in whole_lines(self.feeder.folder, "flows")]
+
+    def records(self):
+        """What the edge has reported so far, with `partition` and `offset`."""
+        by_sequence = {int(record["sequence"]): record for record in self.reported()}
+        raw = subprocess.run(["kcat", "-C", "-b", self.kafka.address, "-t", self.topic, "-o", "beginning", "-e", "-q", "-f", "%p %o %h\n"],
+                             check=True, capture_output=True, text=True, timeout=60).stdout
+        found = []
+        for line in raw.splitlines():
+            partition, offset, headers = line.split(" ", 2)
+            where = {"partition": f"{self.topic}[{partition}]", "offset": int(offset)}
+            found.append(by_sequence[int(re.search(r"sequence=(\d+)", headers)[1])] | where)
+        return found
+
+    def told(self):
+        """Partition -> what was committed last: the offset, and up to where it was read."""
+        pattern = re.compile(r"committed: (\S+) (\d+), read to (\d+)")
+        return {name: (int(offset), int(reached)) for member in self.members for name, offset, reached in pattern.findall(member.said())}
+
+    def minute(self, record):
+        return (seconds(record["first_seen"]) - START) // 60
+
+    def test_without_a_kill(self):
+        one, two = self.start("calm")
+        for at in (58, 178, 250, 310):
+            self.feed(at)
+        lines = self.written(self.feeder)
+        self.wait("all read", lambda: sum(member.metric("fffa_kafka_messages_total") for member in self.members) >= len(lines))
+        for member in (one, two):
+            self.assertEqual(member.stop(), 0, member.said())
+            self.assertNotIn("re-reads", member.said())
+        self.assert_same_sums(of_records(map(json.loads, lines)), self.store.files())
+
+    def test_one_is_killed_in_the_middle_of_a_window(self):
+        one, two = self.start("killed")
+        # Minute 0 is written, and committed; minute 2 is read, and open, and so is 1, of one packet.
+        first = self.feed(58)
+        self.wait("minute 0 is known to be read", lambda: self.state() == (0, first))  # what is read together is acknowledged together
+        second = self.feed(178)
+        self.wait("minute 0 is committed, and minute 2 is known to be read", lambda: self.state() == (first, second))
+        mine = {name for name, (_, reached) in self.told().items() if re.search(rf"committed: {re.escape(name)} ", one.said())}
+        committed = self.told()
+        replayed = [r for r in self.records() if r["partition"] in mine and r["offset"] >= committed[r["partition"]][0]]
+        self.assertGreater(len(replayed), 0)
+        self.feed(250, 1)  # closes minute 2; minute 4 is open
+        self.wait("minute 2 is written", lambda: set(one.unsealed()) >= set(of_records(replayed)))
+        one.kill()
+        self.assertEqual(self.told(), committed, "it was committed before the member was killed")
+        staged = one.unsealed()
+        self.feed(310)
+        lines = self.written(self.feeder)
+        # The other one reads again what was not committed, and says so.
+        all_of_them = self.records()
+        again = [r for r in all_of_them if r["partition"] in mine and r["offset"] >= committed[r["partition"]][0]]
+        others = [r for r in all_of_them if r["partition"] not in mine]
+        two.wait_metric("fffa_kafka_messages_total", len(again) + len(others))
+        self.assertEqual(two.metric("fffa_kafka_reread_messages_total"), len(replayed))
+        self.assertEqual(two.stop(), 0, two.said())
+        said = re.findall(r"re-reads what is known to have been read and not committed: (.*): (\d+) messages, whose records may come twice", two.said())
+        self.assertEqual([int(count) for _, count in said], [len(replayed)])
+        self.assertEqual({(name, int(begin), int(end)) for name, begin, end in re.findall(r"(\S+) from (\d+) to (\d+)", said[0][0])},
+                         {(name, *committed[name]) for name in mine})
+        # Minute 0 of the dead one was committed, and is in its staging directory: it is missing until that is started again.
+        expected = of_records(map(json.loads, lines))
+        minute_0 = of_records(r for r in all_of_them if r["partition"] in mine and self.minute(r) == 0)
+        self.assertEqual(self.difference(expected), {key: [-n for n in value] for key, value in minute_0.items()})
+        one.start()
+        one.wait_metric('fffa_s3_uploads_total{outcome="stored"', 1)
+        self.assertEqual(one.stop(), 0, one.said())
+        # Now nothing is, and what is there twice is what was read again.
+        twice = self.difference(expected)
+        self.assertEqual(twice, of_records(replayed))
+        self.assertEqual(staged, minute_0 | of_records(replayed))
+        print(f"\n  {sum(n for n, _ in twice.values())} packets twice of {sum(n for n, _ in expected.values())}, {len(replayed)} messages", file=sys.stderr)
+
+    def state(self):
+        """(messages committed, messages known to be read)."""
+        told = self.told().values()
+        return sum(offset for offset, _ in told), sum(reached for _, reached in told)
+
+    def difference(self, expected):
+        """Of what is in the bucket from what the edge saw."""
+        got = of_flow_logs(self.store.files())
+        self.assertEqual(set(got) - set(expected), set())
+        more = {key: [got.get(key, (0, 0))[i] - value[i] for i in (0, 1)] for key, value in expected.items()}
+        return {key: value for key, value in more.items() if value != [0, 0]}
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
