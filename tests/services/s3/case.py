@@ -14,7 +14,7 @@ from flowlogs_reader import S3FlowLogsReader
 from run import START, TICK, Run
 from servers import PASSWORD, USER, Minio, Proxy
 
-FFFA, WRITER, PLUGIN, CLOCK = (os.environ[name] for name in ("S3_TEST_FFFA", "S3_TEST_WRITER", "S3_TEST_PLUGIN", "S3_TEST_CLOCK"))
+FFFA, PLUGINS, CLOCK = (os.environ[name] for name in ("S3_TEST_FFFA", "S3_TEST_PLUGINS", "S3_TEST_CLOCK"))
 MIB = 1024 * 1024
 FOLDER = "AWSLogs/111122223333/vpcflowlogs/us-east-1/2026/01/01"
 
@@ -54,6 +54,16 @@ class S3Case(unittest.TestCase):
 
     def run_fffa(self, endpoint=None, bucket=None, **options):
         return Run(FFFA, self.folder, bucket or self.bucket, endpoint or self.minio.url, **options)
+
+    def run_numbered(self, options="", **others):
+        """Of numbered records (probe.cpp), without an aggregator."""
+        stages = f"sources: {{flows: {{type: numbered, journal: {self.folder / 'journal'}, {options}}}}}"
+        return self.run_fffa(stages=stages, plugins=("--plugin-path", PLUGINS), **others)
+
+    def journal(self, what):
+        """Numbers of records that were `emitted` or `delivered`, as often as they were."""
+        lines = (line.split() for line in (self.folder / "journal").read_text().splitlines())
+        return [number for word, first, end in lines if word == what for number in range(int(first), int(end))]
 
     def proxy(self):
         proxy = Proxy(self.minio)
