@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import re
 import signal
 import struct
 import subprocess
@@ -116,6 +117,11 @@ class Run:
                 if name.startswith(series.split("{")[0]) and all(label in name for label in series.partition("{")[2].rstrip("}").split(",")):
                     return float(value)
         return 0.0
+
+    def peak(self):
+        """Bytes of memory that were resident at most."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
 
     def staged(self):
         """Sealed files that wait."""
