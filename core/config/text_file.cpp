@@ -9,20 +9,11 @@
 #include <cstdint>
 #include <cstdio>
 
+#include "fffa/detail/descriptor.h"
 #include "fffa/text.h"
 
 namespace fffa::core {
 namespace {
-
-struct Descriptor {
-  int fd = -1;
-  explicit Descriptor(int number) : fd(number) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
 
 std::string too_large(const std::string& name, std::size_t limit) {
   return "read " + name + ": larger than " + std::to_string(limit >> 10) + " KiB";
@@ -38,16 +29,16 @@ Result<std::string> read_regular_file(const std::filesystem::path& path, std::si
   const std::string name = path.string();
   // O_NONBLOCK: opening a pipe that nobody writes to would wait for ever
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (file.fd < 0) return system_error("open " + name);
+  if (file.get() < 0) return system_error("open " + name);
   struct stat status {};
-  if (::fstat(file.fd, &status) != 0) return system_error("stat " + name);
+  if (::fstat(file.get(), &status) != 0) return system_error("stat " + name);
   if (S_ISDIR(status.st_mode)) return fail("read " + name + ": it is a directory");
   if (!S_ISREG(status.st_mode)) return fail("read " + name + ": not a regular file");
   if (static_cast<std::uint64_t>(status.st_size) > limit) return fail(too_large(name, limit));
   std::string text;
   std::array<char, 65536> buffer;
   while (true) {  // until the end, not for st_size bytes: /proc files say 0
-    const ssize_t n = ::read(file.fd, buffer.data(), buffer.size());
+    const ssize_t n = ::read(file.get(), buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return system_error("read " + name);
     if (n == 0) return text;

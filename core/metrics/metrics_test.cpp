@@ -37,6 +37,21 @@ TEST(Registry, CountsExactlyAndPrintsText) {
   EXPECT_NE(text.find("fffa_level 2.5\n"), std::string::npos) << text;
 }
 
+TEST(Registry, WhatIsNotShownAgainIsGone) {
+  Registry registry;
+  bool there = true;
+  registry.on_collect([&] {
+    if (there) registry.show("fffa_queue", "Queue", {{"stage", "a"}}, 3);
+    registry.show("fffa_queue", "Queue", {{"stage", "b"}}, 4);
+    if (there) registry.show("fffa_other", "Other", {}, 5);
+  });
+  EXPECT_NE(registry.text().find("fffa_queue{stage=\"a\"} 3\n"), std::string::npos);
+  there = false;
+  EXPECT_EQ(registry.text(), "# HELP fffa_queue Queue\n# TYPE fffa_queue gauge\nfffa_queue{stage=\"b\"} 4\n");
+  there = true;
+  EXPECT_NE(registry.text().find("fffa_other 5\n"), std::string::npos);
+}
+
 TEST(Registry, RefusesWhatPrometheusDoesNotAllow) {
   Registry registry;
   registry.counter("a_total", "");

@@ -14,6 +14,8 @@ namespace fffa::core {
 struct Registry::Cell final : Counter, Gauge {
   std::atomic<std::uint64_t> count{0};
   std::atomic<double> level{0};
+  std::uint64_t shown_in = kAlways;  // which exposition
+  static constexpr std::uint64_t kAlways = 0;
   void add(std::uint64_t n) override { count.fetch_add(n, std::memory_order_relaxed); }
   std::uint64_t value() const override { return count.load(std::memory_order_relaxed); }
   void set(double value) override { level.store(value, std::memory_order_relaxed); }
@@ -72,11 +74,16 @@ void Registry::on_collect(std::function<void()> refresh) {
   refresh_ = std::move(refresh);
 }
 
+void Registry::show(std::string_view name, std::string_view help, const Labels& labels, double value) {
+  auto& shown = cell(name, help, labels, false);
+  shown.set(value);
+  shown.shown_in = collection_;
+}
+
 std::string Registry::text() {
-  {
-    const std::lock_guard lock(collect_mutex_);
-    if (refresh_) refresh_();
-  }
+  const std::lock_guard one_at_a_time(collect_mutex_);
+  ++collection_;
+  if (refresh_) refresh_();
   std::vector<prometheus::MetricFamily> out;
   {
     const std::lock_guard lock(mutex_);
@@ -86,11 +93,13 @@ std::string Registry::text() {
       shown.help = family.help;
       shown.type = family.is_counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
       for (const auto& [labels, cell] : family.cells) {
+        if (cell->shown_in != Cell::kAlways && cell->shown_in != collection_) continue;
         auto& metric = shown.metric.emplace_back();
         for (const auto& [key, value] : labels) metric.label.push_back({key, value});
         metric.counter.value = static_cast<double>(cell->value());
         metric.gauge.value = cell->level.load(std::memory_order_relaxed);
       }
+      if (shown.metric.empty()) out.pop_back();
     }
   }
   return prometheus::TextSerializer().Serialize(out);

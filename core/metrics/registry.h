@@ -2,6 +2,7 @@
 // The process's own metrics: counters and gauges by name and labels, and their text in Prometheus' exposition format.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -29,8 +30,11 @@ class Registry {
   // not allow, or a name that is already of the other kind.
   Counter& counter(std::string_view name, std::string_view help, const Labels& labels = {});
   Gauge& gauge(std::string_view name, std::string_view help, const Labels& labels = {});
-  // Runs before every exposition, to refresh gauges; must not call text(). One at a time; empty: none.
+  // Runs before every exposition, to show() what is true at the moment; must not call text(). One at a time; empty:
+  // none.
   void on_collect(std::function<void()> refresh);
+  // A gauge of this exposition alone: what it is about may be gone by the next one. Inside on_collect()'s function.
+  void show(std::string_view name, std::string_view help, const Labels& labels, double value);
   std::string text();
 
  private:
@@ -40,6 +44,7 @@ class Registry {
   std::map<std::string, Family, std::less<>> families_;
   std::mutex collect_mutex_;
   std::function<void()> refresh_;
+  std::uint64_t collection_ = 0;  // number of this exposition; guarded by collect_mutex_
 
   Cell& cell(std::string_view name, std::string_view help, const Labels& labels, bool is_counter);
 };

@@ -8,8 +8,7 @@ namespace fffa::core {
 
 Result<std::shared_ptr<Buffer>> Buffer::make(const StageSpec& spec, Host& host, std::shared_ptr<Services> services,
                                              std::shared_ptr<Waker> intake) {
-  if (spec.buffer.type == BufferSpec::Type::disk)
-    return DiskBuffer::open(spec, host, std::move(services), std::move(intake));
+  if (spec.buffer.type == BufferSpec::Type::disk) return DiskBuffer::open(spec, host, services, std::move(intake));
   return std::shared_ptr<Buffer>(std::make_shared<MemoryBuffer>(spec, host, std::move(services), std::move(intake)));
 }
 

@@ -112,8 +112,11 @@ TEST_F(BufferReload, ABufferIsNotTakenAwayWithWhatIsInIt) {
       << rig.log->all();
   down = false;
   ASSERT_TRUE(eventually([&] { return count() == 10; }));
+  EXPECT_NE(rig.engine->metrics().text().find("fffa_buffer_max_bytes"), std::string::npos);
   rig.reload(next);
   EXPECT_EQ(rig.log->count("reloaded in"), 1u) << rig.log->all();
+  for (const char* gauge : {"fffa_buffer_records{", "fffa_buffer_bytes{", "fffa_buffer_max_bytes{"})
+    EXPECT_EQ(rig.engine->metrics().text().find(gauge), std::string::npos) << "of a buffer that is not there";
   next.stages[1].buffer = disk();
   next.stages[1].buffer.directory = folder.path() / "elsewhere";
   rig.reload(next);

@@ -84,7 +84,7 @@ TEST_F(Buffers, AnAsyncSinkMayCompleteInAnyOrder) {
     rig.add("out", StageKind::async_sink,
             [&](StageContext&, const ConfigNode&) {
               auto stage = std::make_unique<FakeAsyncSink>();
-              stage->on_write = [&](std::shared_ptr<const Batch> batch, Completion completion) {
+              stage->on_write = [&](const std::shared_ptr<const Batch>& batch, Completion completion) {
                 const std::lock_guard lock(late_mutex);
                 const bool even = !batch->empty() && batch->records[0].first_seen % 2 == 0;
                 if (even) completion.done();
@@ -107,6 +107,78 @@ TEST_F(Buffers, AnAsyncSinkMayCompleteInAnyOrder) {
   EXPECT_EQ(rig.run(), kExitOk);
   ASSERT_EQ(got.size(), 20u) << "only what was not delivered comes again";
   for (std::size_t i = 0; i < got.size(); ++i) EXPECT_EQ(got[i], static_cast<std::int64_t>(2 * i + 1));
+}
+
+// With batches in the air that nobody completes. What the sink says of itself decides how long it is waited for.
+TEST_F(Buffers, AStopDoesNotWaitForASinkThatDeliversNothing) {
+  for (const bool says_so : {true, false}) {
+    testing::Folder fresh;
+    got.clear(), sequences.clear(), delivered = 0;
+    std::vector<Completion> air;
+    {
+      Rig rig;
+      source(rig, 40, 1, 1, true);
+      rig.options.state_root = fresh.path();
+      rig.add("out", StageKind::async_sink,
+              [&](StageContext& context, const ConfigNode&) {
+                if (says_so) context.degraded("no broker answers");
+                auto stage = std::make_unique<FakeAsyncSink>();
+                stage->on_write = [&](const std::shared_ptr<const Batch>&, Completion completion) {
+                  air.push_back(std::move(completion));
+                };
+                return stage;
+              },
+              {"in"})
+          .buffer = disk();
+      rig.pipeline.settings.shutdown_timeout = 1h;
+      (says_so ? rig.options.tuning.silent_in_trouble : rig.options.tuning.silent) = 100ms;
+      (says_so ? rig.options.tuning.silent : rig.options.tuning.silent_in_trouble) = 1h;
+      rig.start();
+      ASSERT_TRUE(eventually([&] { return delivered == 40; })) << "on disk";
+      EXPECT_EQ(rig.stop(), kExitOk);
+      const auto balance = balance_of(rig);
+      expect_even(balance);
+      EXPECT_EQ(balance.kept.records, 40) << to_string(balance);
+      EXPECT_EQ(balance.held, balance.kept);
+      EXPECT_EQ(rig.log->count("out: delivers nothing: it is closed"), 1u) << rig.log->all();
+    }
+    air.clear();
+    Rig rig;
+    source(rig, 0);
+    rig.options.state_root = fresh.path();
+    sink(rig, disk());
+    EXPECT_EQ(rig.run(), kExitOk);
+    EXPECT_EQ(got, up_to(40)) << "each once";
+  }
+}
+
+// It is in trouble all the time, and delivers.
+TEST_F(Buffers, AStopWaitsForASinkThatDelivers) {
+  Rig rig;
+  source(rig, 500, 1, 1, true);
+  std::atomic<bool> stopped{false};
+  std::atomic<int> calls{0};
+  rig.add("out", StageKind::sink,
+          [&](StageContext& context, const ConfigNode&) {
+            context.degraded("one of three brokers is away");
+            auto stage = std::make_unique<FakeSink>();
+            stage->on_write = [&](const Batch& batch) -> Result<void> {
+              if (!stopped || ++calls % 2 == 0) return retry("busy");
+              for (const auto& record : batch) got.push_back(record.first_seen - kStart);
+              return {};
+            };
+            return stage;
+          },
+          {"in"})
+      .buffer = disk();
+  rig.options.tuning.silent_in_trouble = 10s;
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return delivered == 500; }));
+  rig.engine->stop();
+  stopped = true;
+  EXPECT_EQ(rig.wait(), kExitOk);
+  EXPECT_EQ(got, up_to(500));
+  EXPECT_EQ(balance_of(rig).held, Tally{});
 }
 
 TEST_F(Buffers, AFullOneHoldsTheSourceBack) {
@@ -274,6 +346,48 @@ TEST_F(Buffers, DamageIsLossThatIsCounted) {
   const auto metrics = rig.engine->metrics().text();
   EXPECT_NE(metrics.find(R"(fffa_buffer_damaged_segments_total{stage="out",type="fake"} 1)"), std::string::npos);
   EXPECT_NE(metrics.find(R"(reason="buffer_damaged")"), std::string::npos);
+}
+
+TEST_F(Buffers, DamageThatHidesHowMuchIsLostIsALossAllTheSame) {
+  down = true;
+  {
+    Rig rig;
+    source(rig, 3, 5, 1, true);
+    sink(rig, disk());
+    rig.start();
+    ASSERT_TRUE(eventually([&] { return delivered == 3; }));
+    EXPECT_EQ(rig.stop(), kExitOk);
+  }
+  const auto path = folder.path() / "out/buffer/00000000000000000001.seg";
+  auto image = testing::read_file(path);
+  image[10] ^= 1;  // in the header of the first batch
+  testing::write_file(path, image);
+  down = false;
+  Rig rig;
+  source(rig, 0);
+  sink(rig, disk());
+  EXPECT_EQ(rig.run(), kExitLost);
+  EXPECT_EQ(got, up_to(15, 6)) << "the rest is delivered";
+  const auto balance = balance_of(rig);
+  expect_even(balance);
+  EXPECT_EQ(balance.restored.records, 10);
+  EXPECT_EQ(balance.lost, Tally{}) << "nobody knows how much";
+  EXPECT_EQ(rig.log->count("is damaged: 3 batches of it can be read, what else it held is lost"), 1u) << rig.log->all();
+}
+
+TEST_F(Buffers, ItSaysWhichDamagedFilesItDeletes) {
+  const auto directory = folder.path() / "out/buffer";
+  std::filesystem::create_directories(directory);
+  for (const char* name : {"00000000000000000001.damaged", "00000000000000000002.damaged"})
+    testing::write_file(directory / name, std::string(10'000, 'x'));
+  Rig rig;
+  source(rig, 1);
+  sink(rig, disk(64 << 10));
+  EXPECT_EQ(rig.run(), kExitOk);
+  EXPECT_EQ(rig.log->count("00000000000000000001.damaged is deleted: "), 1u) << rig.log->all();
+  EXPECT_NE(rig.engine->metrics().text().find(R"(fffa_buffer_damaged_deleted_total{stage="out",type="fake"} 1)"),
+            std::string::npos);
+  EXPECT_TRUE(std::filesystem::exists(directory / "00000000000000000002.damaged"));
 }
 
 TEST_F(Buffers, WhatCannotBeReadMakesRoomAsWell) {

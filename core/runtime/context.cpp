@@ -233,10 +233,11 @@ Formatter Context::format(std::string_view name) {
 // Beside what the host itself finds wrong with the stage.
 void Context::degraded(std::string_view reason) {
   const auto key = id_ + " (itself)";
+  degraded_ = !reason.empty();
   if (reason.empty()) {
     services_->health.recover(key);
   } else {
-    services_->health.degrade(key, std::string(reason));
+    services_->health.degrade(key, services_->log->placed(id_, reason));
   }
 }
 

@@ -79,6 +79,7 @@ class Context final : public StageContext {
   void open() { background_.open(); }
   // close() may take until then (and until the run's deadline) from now on.
   void let_close_take_until(Monotonic::time_point time) { close_by_ = time.time_since_epoch().count(); }
+  bool is_degraded() const noexcept { return degraded_; }   // by its own word
   bool uses_state() const noexcept { return uses_state_; }  // it has asked for its state directory
   // Before the stage is destroyed, on its thread or strand: nothing of it is called any more. False: background work
   // does not end.
@@ -98,6 +99,7 @@ class Context final : public StageContext {
   std::shared_ptr<Logger> log_;
   std::unique_ptr<Metrics> metrics_;
   std::atomic<bool> uses_state_{false};
+  std::atomic<bool> degraded_{false};
   std::atomic<std::int64_t> close_by_{0};  // of Monotonic
   Background background_;
 };

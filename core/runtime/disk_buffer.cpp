@@ -56,7 +56,8 @@ Counter& counter(Services& services, const StageSpec& spec, const std::string& n
 
 }  // namespace
 
-Result<std::shared_ptr<Buffer>> DiskBuffer::open(const StageSpec& spec, Host& host, std::shared_ptr<Services> services,
+Result<std::shared_ptr<Buffer>> DiskBuffer::open(const StageSpec& spec, Host& host,
+                                                 const std::shared_ptr<Services>& services,
                                                  std::shared_ptr<Waker> intake) {
   const auto directory =
       spec.buffer.directory.empty() ? services->state_root / spec.id / "buffer" : spec.buffer.directory;
@@ -64,10 +65,10 @@ Result<std::shared_ptr<Buffer>> DiskBuffer::open(const StageSpec& spec, Host& ho
   auto store = Store::open({directory, spec.buffer.max_size});
   if (!store) return store.error();
   return std::shared_ptr<Buffer>(
-      std::make_shared<DiskBuffer>(spec, host, std::move(services), std::move(intake), std::move(*store)));
+      std::make_shared<DiskBuffer>(spec, host, services, std::move(intake), std::move(*store)));
 }
 
-DiskBuffer::DiskBuffer(const StageSpec& spec, Host& host, std::shared_ptr<Services> services,
+DiskBuffer::DiskBuffer(const StageSpec& spec, Host& host, const std::shared_ptr<Services>& services,
                        std::shared_ptr<Waker> intake, std::unique_ptr<Store> store)
     : Buffer(spec, host, services, std::move(intake)),
       store_(std::move(store)),
@@ -76,12 +77,15 @@ DiskBuffer::DiskBuffer(const StageSpec& spec, Host& host, std::shared_ptr<Servic
       syncs_(counter(*services, spec, "syncs", "Times that a group of batches was made durable")),
       errors_(counter(*services, spec, "errors", "Groups of batches that could not be written")),
       damaged_(counter(*services, spec, "damaged_segments", "Files in which something could not be read")),
+      deleted_(counter(*services, spec, "damaged_deleted", "Damaged files that were deleted for want of room")),
       encoder_(services->texts),
       decoder_(services->texts) {}
 
 void DiskBuffer::begin() {
   const auto& found = store_->opening();
-  for (const auto& damage : found.damaged) host_.say(LogLevel::error, damage);
+  for (const auto& damage : found.damaged)
+    host_.say(LogLevel::error, damage + ", what else it held is lost, and nobody knows how much");
+  if (!found.damaged.empty()) services_->lost_uncounted = true;
   if (found.cut_off > 0)
     host_.say(LogLevel::info, std::to_string(found.cut_off) + " octets of a write that was not finished are cut off");
   note_damage();
@@ -235,10 +239,15 @@ void DiskBuffer::done(const Taken& taken) {
   outstanding_ -= taken.message.cost * sizeof(FlowRecord);
   store_->done(taken.place, taken.content);
   host_.released(taken.message.tally);
+  note_damage();
   if (short_of_room_) intake_->signal();
 }
 
 void DiskBuffer::note_damage() {
+  for (const auto& file : store_->take_deleted()) {
+    deleted_.add();
+    host_.say(LogLevel::warning, file + " is deleted: damaged files take a quarter of `max_size` at most");
+  }
   const auto all = store_->damaged_segments();
   if (all == noted_damage_) return;
   damaged_.add(all - std::exchange(noted_damage_, all));

@@ -18,10 +18,10 @@ namespace fffa::core {
 
 class DiskBuffer final : public Buffer {
  public:
-  static Result<std::shared_ptr<Buffer>> open(const StageSpec& spec, Host& host, std::shared_ptr<Services> services,
-                                              std::shared_ptr<Waker> intake);
-  DiskBuffer(const StageSpec& spec, Host& host, std::shared_ptr<Services> services, std::shared_ptr<Waker> intake,
-             std::unique_ptr<Store> store);
+  static Result<std::shared_ptr<Buffer>> open(const StageSpec& spec, Host& host,
+                                              const std::shared_ptr<Services>& services, std::shared_ptr<Waker> intake);
+  DiskBuffer(const StageSpec& spec, Host& host, const std::shared_ptr<Services>& services,
+             std::shared_ptr<Waker> intake, std::unique_ptr<Store> store);
   void set_limits(const BufferSpec& spec) override;
   Result<std::optional<Taken>> next() override;
   void done(const Taken& taken) override;
@@ -39,6 +39,7 @@ class DiskBuffer final : public Buffer {
   Counter& syncs_;
   Counter& errors_;
   Counter& damaged_;
+  Counter& deleted_;
   // --- the intake's
   BatchEncoder encoder_;
   std::deque<Message> waiting_;  // taken in, and not on disk

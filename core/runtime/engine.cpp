@@ -34,13 +34,15 @@ std::string since(Monotonic::time_point start) {
 
 Engine::Engine(Pipeline pipeline, Options options)
     : options_(std::move(options)), services_(std::make_shared<Services>()), watchdog_(services_) {
-  services_->log = options_.log ? options_.log : make_stderr_log(LogFormat::text, LogLevel::info);
+  services_->log =
+      std::make_shared<StageLog>(options_.log ? options_.log : make_stderr_log(LogFormat::text, LogLevel::info));
   services_->tuning = options_.tuning;
   services_->clock = make_system_clock();
   services_->host = services_->texts.intern(host_name());
   services_->run_id = services_->texts.intern(make_uuid());
   services_->state_root = options_.state_root.empty() ? default_state_root() : options_.state_root;
   graph_.pipeline = std::move(pipeline);
+  services_->log->set_places(places_of(graph_.pipeline));
 }
 
 Engine::~Engine() {
@@ -51,15 +53,8 @@ int Engine::exit_code(const Error& error) noexcept {
   return error.disposition == Disposition::unavailable ? kExitUnavailable : kExitFailed;
 }
 
-int Engine::failed(const std::string& message, const Error& error) {
-  say(LogLevel::error, message + ": " + error.message);
-  return exit_code(error);
-}
-
-int Engine::failed(const StageSpec& spec, const Error& error) {
-  auto message = describe(spec) + ": " + error.message;
-  if (const auto place = to_string(spec.at); !place.empty()) message += " (" + place + ")";
-  say(LogLevel::error, message);
+int Engine::failed(const Error& error) {
+  say(LogLevel::error, error.message);
   return exit_code(error);
 }
 
@@ -70,7 +65,7 @@ int Engine::run() {
           [this] { stop(); }, [this] { request_reload(); },
           [this] { say(LogLevel::error, "second signal: leaving at once, what is not delivered is lost"); }});
     }
-    if (const auto bound = listen(); !bound) return failed("metrics", bound.error());
+    if (const auto bound = listen(); !bound) return failed(bound.error());
     if (const int code = build()) return finish(code);
     if (const int code = start_sources()) return finish(code);
     start_rest();
@@ -97,7 +92,7 @@ Result<void> Engine::listen() {
         return {404, "text/plain; charset=utf-8", "there are /metrics, /healthz and /readyz\n"};
       });
   if (!server) {
-    if (settings.metrics_listen_explicit) return server.error();
+    if (settings.metrics_listen_explicit) return fail("metrics: " + server.error().message);
     say(LogLevel::warning, "no metrics server: " + server.error().message);
     return {};
   }
@@ -115,7 +110,7 @@ int Engine::build() {
   }
   // Sinks first: what fails most often fails before anything is attached.
   for (auto at = graph_.nodes.rbegin(); at != graph_.nodes.rend(); ++at) {
-    if (const auto result = (*at)->build(); !result) return failed((*at)->spec(), result.error());
+    if (const auto result = core::build(**at); !result) return failed(result.error());
   }
   return 0;
 }
@@ -138,7 +133,7 @@ int Engine::start_sources() {
     watchdog_.look(graph_);
     std::erase_if(waiting, [&](SourceNode* source) {
       const auto result = source->started();
-      if (result && !result->ok()) code = failed(source->spec(), result->error());
+      if (result && !result->ok()) code = failed(located(source->spec(), result->error()));
       return result.has_value();
     });
     if (!waiting.empty() && code == 0) services_->main.sleep(100ms);
@@ -309,7 +304,7 @@ int Engine::finish(int code) {
     for (const auto& node : graph_.nodes) left_behind_ = !node->demolish(options_.tuning.leave_behind) || left_behind_;
   }
   if (!started) return code;
-  if (!complete || services_->close_failed) return kExitLost;
+  if (!complete || services_->lost_uncounted) return kExitLost;
   return source_failure;
 }
 
@@ -317,7 +312,7 @@ bool Engine::report_balances() {
   bool complete = true;
   for (const auto& [sink, balance] : balances()) {
     const bool good = balance.complete() && balance.unaccounted().empty();
-    services_->log->write(good ? LogLevel::info : LogLevel::warning, sink, to_string(balance));
+    services_->log->write_as_it_is(good ? LogLevel::info : LogLevel::warning, sink, to_string(balance));
     complete = complete && balance.complete();
   }
   return complete;

@@ -86,8 +86,7 @@ class Engine {
 
   void say(LogLevel level, const std::string& message) { services_->log->write(level, {}, message); }
   static int exit_code(const Error& error) noexcept;
-  int failed(const std::string& message, const Error& error);
-  int failed(const StageSpec& spec, const Error& error);
+  int failed(const Error& error);
   Result<void> listen();
   int build();
   int start_sources();

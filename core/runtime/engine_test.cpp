@@ -14,6 +14,10 @@ namespace {
 using namespace fake;
 
 const auto nothing = [](Batch&) { return Result<void>{}; };
+const auto mark = [](Batch& batch) {
+  for (auto& record : batch) record.ifindex = 7;
+  return Result<void>{};
+};
 
 TEST(Engine, DeliversEverythingInOrderStampedAndBalanced) {
   Rig rig;
@@ -21,12 +25,7 @@ TEST(Engine, DeliversEverythingInOrderStampedAndBalanced) {
     for (int i = 0; i < 1000; ++i) EXPECT_TRUE(out.emit(batch_of(10, i + 1, 1 + 10 * i)));
     return Result<void>{};
   });
-  rig.enricher("mark",
-               [](Batch& batch) {
-                 for (auto& record : batch) record.ifindex = 7;
-                 return Result<void>{};
-               },
-               {"in"});
+  rig.enricher("mark", mark, {"in"});
   std::int64_t next = 1;
   std::uint64_t sequence = 0;
   TimeNs last = 0;
@@ -63,12 +62,7 @@ TEST(Engine, FanOutSharesAndWhoChangesGetsACopy) {
     for (int i = 0; i < 200; ++i) out.emit(batch_of(5, i));
     return Result<void>{};
   });
-  rig.enricher("mark",
-               [](Batch& batch) {
-                 for (auto& record : batch) record.ifindex = 7;
-                 return Result<void>{};
-               },
-               {"in"});
+  rig.enricher("mark", mark, {"in"});
   std::atomic<int> plain = 0, marked = 0;
   rig.sink("raw",
            [&](const Batch& batch) {

@@ -156,6 +156,7 @@ class Rig {
     options.log = log;
     options.tuning.retry_first = 1ms;
     options.tuning.retry_longest = 20ms;
+    options.tuning.silent_in_trouble = 200ms;
     options.tuning.leave_behind = 200ms;
     pipeline.settings.metrics_listen.clear();
     pipeline.settings.shutdown_timeout = 10s;
@@ -275,6 +276,16 @@ inline std::function<Result<void>(Output&)> emits(int batches, std::size_t recor
   return [=](Output& out) {
     for (int i = 0; i < batches; ++i) out.emit(batch_of(records, i + 1, 1 + i * static_cast<int>(records)));
     return Result<void>{};
+  };
+}
+
+// The same, and then it waits to be stopped.
+inline std::function<Result<void>(Output&)> emits_and_waits(int batches) {
+  return [=](Output& out) {
+    auto result = emits(batches)(out);
+    while (out.wait(1ms)) {
+    }
+    return result;
   };
 }
 

@@ -361,12 +361,7 @@ int run_until_signalled(const std::string& ready_file, bool stuck) {
   Rig rig;
   rig.options.handle_signals = true;
   rig.options.drop_privileges = true;
-  rig.source("in", [&](Output& out) {
-    out.emit(batch_of(1));
-    while (out.wait(5ms)) {
-    }
-    return Result<void>{};
-  });
+  rig.source("in", emits_and_waits(1));
   rig.sink("out",
            [&](const Batch& batch) {
              if (!batch.empty()) {

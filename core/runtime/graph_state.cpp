@@ -23,6 +23,35 @@ std::shared_ptr<Node> make_node(StageSpec spec, std::shared_ptr<Services> servic
   return std::make_shared<SinkNode>(std::move(spec), std::move(services));
 }
 
+StageLog::Places places_of(const Pipeline& pipeline) {
+  StageLog::Places places;
+  for (const auto& stage : pipeline.stages) {
+    places[stage.id] = to_string(stage.at);
+    places[buffer_of(stage.id)] = to_string(stage.buffer.at);
+  }
+  return places;
+}
+
+namespace {
+Error located_at(const StageSpec& spec, Error error, const Location& at) {
+  error.message = with_place(describe(spec) + ": " + error.message, to_string(at));
+  return error;
+}
+}  // namespace
+
+Error located(const StageSpec& spec, Error error) {
+  return located_at(spec, std::move(error), spec.at);
+}
+
+Result<void> build(Node& node) {
+  const auto& spec = node.spec();
+  if (auto* sink = dynamic_cast<SinkNode*>(&node)) {
+    if (auto opened = sink->open_buffer(); !opened) return located_at(spec, opened.error(), spec.buffer.at);
+  }
+  const auto built = node.build();
+  return built ? Result<void>{} : Result<void>{located(spec, built.error())};
+}
+
 namespace {
 
 // The edge that is there already for this input, taken out of `there`; else a new one.

@@ -68,4 +68,27 @@ std::shared_ptr<LogTarget> make_stderr_log(LogFormat format, LogLevel least) {
   return std::make_shared<StderrLog>(format, least);
 }
 
+std::string buffer_of(const std::string& stage) {
+  return stage + " (buffer)";
+}
+std::string with_place(std::string_view message, std::string_view place) {
+  return std::string(message) + (place.empty() ? "" : " (" + std::string(place) + ")");
+}
+
+void StageLog::set_places(Places places) {
+  const std::lock_guard lock(mutex_);
+  places_ = std::move(places);
+}
+
+void StageLog::write(LogLevel level, std::string_view stage, std::string_view message) {
+  if (level < LogLevel::warning) return to_->write(level, stage, message);
+  to_->write(level, stage, placed(stage, message));
+}
+
+std::string StageLog::placed(std::string_view what, std::string_view message) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = places_.find(what);
+  return with_place(message, at == places_.end() ? std::string_view() : at->second);
+}
+
 }  // namespace fffa::core

@@ -51,8 +51,8 @@ class Node : public std::enable_shared_from_this<Node> {
   // destroyed.
   bool demolish(std::chrono::nanoseconds limit);
   void count_rebuild();
-  virtual void respec(StageSpec spec);  // what build() makes next; under the gate
-  virtual void wake() = 0;              // something has changed: room, a message, a task. Any thread
+  void respec(StageSpec spec);  // what build() makes next; under the gate
+  virtual void wake() = 0;      // something has changed: room, a message, a task. Any thread
   // Waits for its thread, if it has one. False if it did not end by `limit`.
   virtual bool join(std::chrono::nanoseconds limit);
   virtual void let_go() {}  // join() failed for good: nobody waits for the thread any more
@@ -132,9 +132,10 @@ class Node : public std::enable_shared_from_this<Node> {
   void send_end();                        // the end of input, to every output; under the gate
   // Numbers and dates the records, if this stage's are the ones that leave.
   void stamp(Batch& batch, bool from_source) const;
-  void degrade(std::string reason) { services_->health.degrade(id(), std::move(reason)); }
+  void degrade(const std::string& reason) { services_->health.degrade(id(), services_->log->placed(id(), reason)); }
   void recover() { services_->health.recover(id()); }
-  void finish();  // ended() from now on
+  bool says_degraded() const { return context_ && context_->is_degraded(); }  // under the gate
+  void finish();                                                              // ended() from now on
   void open_context();
   void let_close_take(std::chrono::nanoseconds time);
 

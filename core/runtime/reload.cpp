@@ -165,6 +165,7 @@ Result<std::string> Reload::run(Pipeline pipeline) {
     graph.each<SourceNode>([](SourceNode& source) { source.pause(false); });
     const std::lock_guard lock(mutex);
     graph.pipeline = std::move(next.pipeline);
+    services->log->set_places(places_of(graph.pipeline));
     return std::string("no stage has changed");
   }
   auto result = prepare();
@@ -186,7 +187,7 @@ Result<void> Reload::prepare() {
     const auto step = std::find_if(steps.begin(), steps.end(), [&](const Step& s) { return s.node == *at; });
     if (step == steps.end() || !step->early) continue;
     auto made = step->node->make(step->after);
-    if (!made) return fail(describe(step->after) + ": " + made.error().message);
+    if (!made) return located(step->after, made.error());
     if (step->added) {
       step->node->exclusively(kBackgroundLimit, [&] { step->node->adopt(std::move(*made)); });
     } else {
@@ -210,7 +211,7 @@ Result<void> Reload::launch(const std::function<bool(const Step&)>& which) {
     if (!wait_until(next.pipeline.settings.shutdown_timeout,
                     [&, source = source] { return (started = source->started()).has_value(); }))
       return fail(describe(step->after) + " does not start");
-    if (!started->ok()) return fail(describe(step->after) + ": " + started->error().message);
+    if (!started->ok()) return located(step->after, started->error());
     if (!step->added) tell_gap(*step);
   }
   return {};
@@ -296,11 +297,11 @@ Result<void> Reload::bring_up() {
       if (step->made) {
         step->node->adopt(*std::exchange(step->made, std::nullopt));
       } else {
-        result = step->node->build();
+        result = build(*step->node);
       }
     });
-    if (!free) result = fail("the old stage does not come to rest");
-    if (!result) return fail(describe(step->after) + ": " + result.error().message);
+    if (!free) return located(step->after, fail("the old stage does not come to rest"));
+    if (!result) return result;
   }
   return launch([](const Step& step) { return !(step.added && step.early); });
 }
@@ -337,6 +338,7 @@ void Reload::commit() {
     }
   }
   wire(next, fresh);
+  services->log->set_places(places_of(next.pipeline));
   {
     const std::lock_guard lock(mutex);
     ledger.change(next);
@@ -360,7 +362,7 @@ void Reload::restore() {
       if (!source->join(graph.pipeline.settings.shutdown_timeout)) {
         // Its thread is inside the stage, which therefore stays; it ends without a word whenever the call returns.
         services->log->write(LogLevel::error, source->id(), "does not return: left behind, and not started again");
-        services->health.degrade(source->id(), "does not return");
+        services->health.degrade(source->id(), services->log->placed(source->id(), "does not return"));
         step.down = false;
         continue;
       }
@@ -387,7 +389,7 @@ void Reload::restore() {
     if (result) continue;
     services->log->write(LogLevel::error, at->before.id,
                          "the old stage cannot be built again, it is tried again: " + result.error().message);
-    services->health.degrade(at->before.id, result.error().message);
+    services->health.degrade(at->before.id, services->log->placed(at->before.id, result.error().message));
   }
   resume(graph);
 }

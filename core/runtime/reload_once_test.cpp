@@ -29,11 +29,7 @@ struct ReloadOnce : testing::Test {
                  return Result<void>{};
                })
         .stage_type = reads_once_type();
-    rig.source("live", [](Output& out) {
-      while (out.wait(1ms)) {
-      }
-      return Result<void>{};
-    });
+    rig.source("live", emits_and_waits(0));
     rig.sink("out",
              [this](const Batch& batch) {
                written += static_cast<int>(batch.size());

@@ -154,6 +154,23 @@ struct ReloadTest : testing::Test {
         << rig.log->all();
     EXPECT_TRUE(rig.engine->health().degraded().contains("in"));
   }
+  // Sink "out" of another pipeline.
+  static void counting_sink(Rig& other, std::atomic<int>& written, std::atomic<int>& closed, const std::string& input) {
+    other.add("out", StageKind::sink,
+              [&](StageContext&, const ConfigNode&) {
+                auto sink = std::make_unique<FakeSink>();
+                sink->on_write = [&](const Batch& batch) {
+                  written += static_cast<int>(batch.size());
+                  return Result<void>{};
+                };
+                sink->on_close = [&] {
+                  ++closed;
+                  return Result<void>{};
+                };
+                return sink;
+              },
+              {input});
+  }
   Pipeline with(const std::string& id, const std::string& value) {
     Pipeline next = rig.pipeline;
     auto& now = next.stages[rig.index(id)].options;
@@ -394,33 +411,12 @@ TEST_F(ReloadTest, ASourceThatStopsTooLateIsBuiltAgain) {
 TEST_F(ReloadTest, TheLossOfTheLastLiveInputEndsTheRun) {
   Rig two;
   two.can_reload();
-  std::atomic<int> written{0};
-  std::atomic<bool> closed{false};
-  two.source("replay", [](Output& out) {
-    out.emit(batch_of(1));
-    return Result<void>{};
-  });
-  two.source("live", [](Output& out) {
-    while (out.wait(1ms)) {
-    }
-    return Result<void>{};
-  });
+  std::atomic<int> written{0}, closed{0};
+  two.source("replay", emits(1));
+  two.source("live", emits_and_waits(0));
   two.add("hold", StageKind::aggregator,
           [this](StageContext&, const ConfigNode&) { return std::make_unique<Holder>(holders); }, {"replay", "live"});
-  two.add("out", StageKind::sink,
-          [&](StageContext&, const ConfigNode&) {
-            auto sink = std::make_unique<FakeSink>();
-            sink->on_write = [&](const Batch& batch) {
-              written += static_cast<int>(batch.size());
-              return Result<void>{};
-            };
-            sink->on_close = [&] {
-              closed = true;
-              return Result<void>{};
-            };
-            return sink;
-          },
-          {"hold"});
+  counting_sink(two, written, closed, "hold");
   two.start();
   std::this_thread::sleep_for(100ms);  // the end of the replay is taken
   Pipeline next = two.pipeline;
@@ -428,7 +424,7 @@ TEST_F(ReloadTest, TheLossOfTheLastLiveInputEndsTheRun) {
   next.stages[1].inputs.pop_back();
   next.stages[2].inputs[0].from = 1;
   two.reload(next);
-  EXPECT_TRUE(eventually([&] { return closed.load(); })) << two.log->all();
+  EXPECT_TRUE(eventually([&] { return closed == 1; })) << two.log->all();
   EXPECT_EQ(two.wait(), kExitOk) << two.log->all();
   EXPECT_EQ(written, 1);
 }
@@ -437,30 +433,10 @@ TEST_F(ReloadTest, ASourceThatBeginsAnewIsReadWhereTheOldOnesReadersHaveEnded) {
   Rig two;
   two.can_reload();
   std::atomic<int> written{0}, closed{0};
-  two.source("replay", [](Output& out) {
-    out.emit(batch_of(1));
-    return Result<void>{};
-  });
-  two.source("live", [](Output& out) {
-    while (out.wait(1ms)) {
-    }
-    return Result<void>{};
-  });
+  two.source("replay", emits(1));
+  two.source("live", emits_and_waits(0));
   two.enricher("pass", [](Batch&) { return Result<void>{}; }, {"replay"});
-  two.add("out", StageKind::sink,
-          [&](StageContext&, const ConfigNode&) {
-            auto sink = std::make_unique<FakeSink>();
-            sink->on_write = [&](const Batch& batch) {
-              written += static_cast<int>(batch.size());
-              return Result<void>{};
-            };
-            sink->on_close = [&] {
-              ++closed;
-              return Result<void>{};
-            };
-            return sink;
-          },
-          {"pass"});
+  counting_sink(two, written, closed, "pass");
   two.sink("other", [](const Batch&) { return Result<void>{}; }, {"live"});
   two.start();
   ASSERT_TRUE(eventually([&] { return closed == 1; }));

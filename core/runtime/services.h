@@ -31,12 +31,16 @@ struct Tuning {
       std::chrono::seconds(10);  // after it an input no longer holds the watermark back
   std::chrono::nanoseconds slow_call = std::chrono::seconds(10);        // after it the watchdog names a stage
   std::chrono::nanoseconds broken_enricher = std::chrono::seconds(10);  // pause before it is tried again
+  // A stop leaves in the buffer on disk what a sink has not delivered after so long without any delivery: one that is
+  // in trouble, and any other (which may be slow, and what it has in the air comes twice).
+  std::chrono::nanoseconds silent_in_trouble = std::chrono::seconds(1);
+  std::chrono::nanoseconds silent = std::chrono::seconds(5);
   std::chrono::nanoseconds leave_behind =
       std::chrono::seconds(2);  // how long threads may take to end after the deadline
 };
 
 struct Services {
-  std::shared_ptr<LogTarget> log;
+  std::shared_ptr<StageLog> log;
   Tuning tuning;
   Registry metrics;
   Health health;
@@ -52,8 +56,8 @@ struct Services {
   std::atomic<std::int64_t> shutdown_timeout{0};  // nanoseconds, as the pipeline that runs has it
   std::atomic<std::int64_t> stop_by{std::numeric_limits<std::int64_t>::max()};  // of Monotonic: the deadline of a stop
   std::atomic<bool> abandoned{false};                                           // past the deadline: everything lets go
-  std::atomic<bool> close_failed{false};  // close() of a sink, maybe one that is gone by now
-  std::atomic<bool> draining{false};      // a reload empties the graph: edges take more than their capacity
+  std::atomic<bool> lost_uncounted{false};  // what no account shows: by close() of a sink, or with a damaged file
+  std::atomic<bool> draining{false};        // a reload empties the graph: edges take more than their capacity
 };
 
 // The machine's clocks.

@@ -19,14 +19,6 @@ bool SinkNode::drained() const {
   return idle() && (!buffer || buffer->drained());
 }
 
-void SinkNode::respec(StageSpec spec) {
-  {
-    const std::lock_guard lock(buffer_mutex_);
-    buffer_place_ = to_string(spec.buffer.at);
-  }
-  Node::respec(std::move(spec));
-}
-
 Result<void> SinkNode::open_buffer() {
   if (buffer_ && same_place(buffer_->spec(), spec_.buffer)) {
     buffer_->set_limits(spec_.buffer);
@@ -37,7 +29,7 @@ Result<void> SinkNode::open_buffer() {
   auto made = Buffer::make(spec_, *this, services_, intake_);
   if (!made) {
     auto error = made.error();
-    error.message = placed(error.message);
+    error.message = "buffer: " + error.message;
     return error;
   }
   {
@@ -57,11 +49,6 @@ void SinkNode::close_buffer() {
   buffer_.reset();
 }
 
-std::string SinkNode::placed(const std::string& message) const {
-  const std::lock_guard lock(buffer_mutex_);
-  return "buffer: " + message + (buffer_place_.empty() ? "" : " (" + buffer_place_ + ")");
-}
-
 void SinkNode::accepted(Message message) {
   message.ack.reset();
   --pending_;
@@ -74,7 +61,7 @@ void SinkNode::note_restored(const Tally& tally) {
 
 // One line when trouble starts or changes, and one when it is over.
 void SinkNode::trouble(const std::string& what, LogLevel level) {
-  const std::string key = id() + " (buffer)";
+  const auto key = buffer_of(id());
   const std::lock_guard lock(trouble_mutex_);
   if (what == buffer_trouble_) return;
   if (what.empty()) {

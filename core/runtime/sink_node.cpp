@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 namespace {
 constexpr std::chrono::nanoseconds kForever = -1ns;
 constexpr auto kBackgroundLimit = 5s;
-constexpr int kTriesToStay = 3;                     // in vain, before a stopping run leaves on disk what is there
+constexpr auto kLook = 50ms;                        // whether the rest is to be left on disk
 constexpr int kDeliversAgain = 3;                   // in a row: rejections among deliveries are not said one by one
 constexpr const char* kBrokenPipe = "broken_pipe";  // why batches of a sink that is gone are lost
 
@@ -47,7 +47,6 @@ class SinkNode::CompletionState final : public Completion::State {
 
 SinkNode::SinkNode(StageSpec spec, std::shared_ptr<Services> services)
     : Node(std::move(spec), std::move(services)),
-      buffer_place_(to_string(spec_.buffer.at)),
       retries_(services_->metrics.counter("fffa_sink_retries_total", "Batches that were offered again",
                                           {{"stage", id_}, {"type", type_}})),
       restored_(account("buffer_restored", "that an earlier run left in the buffer")) {
@@ -99,12 +98,16 @@ void SinkNode::main() {
       run_tasks();
       pause = step();
       over = leaving_ || this->over();
+      const bool may_leave = services_->stopping && buffer_ && buffer_->keeps();
+      if (may_leave && (pause < 0ns || pause > kLook)) pause = kLook;
     }
     if (!over && pause != 0ns) waker_->sleep(pause);
   }
   if (const auto buffer = this->buffer(); buffer && !services_->abandoned) buffer->stop();
   {
     const std::lock_guard lock(gate_);
+    if (buffer_ && buffer_->keeps() && !services_->abandoned && leaves_the_rest())
+      log().info("delivers nothing: it is closed, and what it has not delivered stays in its buffer");
     collect();
     if (!leaving_) let_close_take(std::chrono::nanoseconds(services_->shutdown_timeout));
     close_stage();
@@ -120,11 +123,19 @@ bool SinkNode::at_end() const {
 bool SinkNode::over() const {
   if (parked_) return false;
   if (at_end() && in_flight_.empty() && waiting_.empty()) return true;
-  if (!buffer_ || !buffer_->keeps() || !buffer_->ended()) return false;
-  // What is on disk may stay there: a run that stops does not wait for a sink that does not take it.
-  const bool refuses = std::ranges::any_of(waiting_, [](const Item& item) { return item.tries >= kTriesToStay; });
-  const bool stays = std::ranges::all_of(waiting_, &Item::buffered);
-  return gone_ || (services_->stopping && in_flight_.empty() && stays && (refuses || rebuilds_ >= kTriesToStay));
+  return buffer_ && buffer_->keeps() && buffer_->ended() && (gone_ || leaves_the_rest());
+}
+
+// What is on disk may stay there, what is in the air included: it is marked on delivery only. A run that stops does not
+// wait for a sink that delivers nothing.
+bool SinkNode::leaves_the_rest() const {
+  const bool all_on_disk = std::ranges::all_of(waiting_, &Item::buffered) &&
+                           std::ranges::all_of(in_flight_, [](const auto& entry) { return entry.second.buffered; });
+  const bool has_some = !in_flight_.empty() || !waiting_.empty();  // else it has not had a chance
+  if (!services_->stopping || !all_on_disk || (stage_ && !has_some)) return false;
+  const bool in_trouble = !trouble_.empty() || !stage_ || says_degraded();
+  const auto& tuning = services_->tuning;
+  return Monotonic::now() - progress_ >= (in_trouble ? tuning.silent_in_trouble : tuning.silent);
 }
 
 std::chrono::nanoseconds SinkNode::step() {
@@ -183,6 +194,7 @@ Result<std::optional<SinkNode::Item>> SinkNode::next_item() {
     item = Item{{std::move(*message)}};
   }
   if (item) {
+    if (in_flight_.empty() && waiting_.empty()) progress_ = Monotonic::now();
     item->buffered = buffer_ != nullptr;
     item->number = taken_++;
     records_ += item->taken.message.cost;
@@ -193,6 +205,7 @@ Result<std::optional<SinkNode::Item>> SinkNode::next_item() {
 // It is delivered, or given up.
 void SinkNode::settle(const Item& item) {
   records_ -= item.taken.message.cost;
+  if (!item.taken.message.batch->empty()) progress_ = Monotonic::now();
   item.buffered ? buffer_->done(item.taken) : Node::settle(item.taken.message);
 }
 
@@ -303,8 +316,7 @@ void SinkNode::said(const std::string& trouble, LogLevel level, const std::strin
   degrade(trouble);
   if (trouble == trouble_) return;
   trouble_ = trouble;
-  const std::string place = to_string(spec_.at);
-  log().log(level, trouble + ": " + consequence + (place.empty() ? "" : " (" + place + ")"));
+  log().log(level, trouble + ": " + consequence);
 }
 
 void SinkNode::break_down(const Error& error) {
@@ -380,7 +392,7 @@ void SinkNode::close_stage() {
     return blocking() ? static_cast<Sink&>(*stage_).close() : static_cast<AsyncSink&>(*stage_).close();
   });
   if (result || (gone_ && result.error().disposition == Disposition::gone)) return;  // it is said
-  services_->close_failed = true;
+  services_->lost_uncounted = true;
   errors_->add();
   log().error("close: " + result.error().message);
 }

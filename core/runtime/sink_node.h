@@ -27,7 +27,6 @@ class SinkNode final : public Node, private Buffer::Host {
   static constexpr std::size_t kMostRecords = 65536;
 
   Result<void> build() override;  // opens its buffer as well, unless it has it
-  void respec(StageSpec spec) override;
   void open() override;
   void wake() override;
   bool join(std::chrono::nanoseconds limit) override;
@@ -41,6 +40,7 @@ class SinkNode final : public Node, private Buffer::Host {
   void leave();  // ends the thread; the stage is retired
   // Nothing waits for it, in its buffer neither.
   bool drained() const;
+  Result<void> open_buffer();  // the one of spec(), unless it has it; a part of build()
   // Another place for what waits, or none: under the gate, retired and drained.
   void close_buffer();
   // Its other end has left for good: what comes is lost, until a reload builds it anew.
@@ -75,7 +75,6 @@ class SinkNode final : public Node, private Buffer::Host {
   std::atomic<bool> gone_{false};
   mutable std::mutex buffer_mutex_;  // who changes these has the gate as well
   std::shared_ptr<Buffer> buffer_;
-  std::string buffer_place_;  // for the log; empty: none
   std::mutex trouble_mutex_;
   std::string buffer_trouble_;
   // --- the thread's, under the gate
@@ -91,9 +90,10 @@ class SinkNode final : public Node, private Buffer::Host {
   bool closed_ = false;
   int rebuilds_ = 0;  // in a row
   Monotonic::time_point rebuild_at_{};
-  std::string trouble_;    // what was last said of it in the log; empty: none
-  bool given_up_ = false;  // no batch that waits was in trouble: any delivery tells of better times
-  int in_a_row_ = 0;       // deliveries since
+  std::string trouble_;               // what was last said of it in the log; empty: none
+  bool given_up_ = false;             // no batch that waits was in trouble: any delivery tells of better times
+  int in_a_row_ = 0;                  // deliveries since
+  Monotonic::time_point progress_{};  // it delivered something, or got something after it had nothing
   std::minstd_rand random_{std::random_device{}()};
   Counter& retries_;
   Account restored_;
@@ -106,6 +106,7 @@ class SinkNode final : public Node, private Buffer::Host {
   bool can_take() const;
   bool at_end() const;  // of the input: nothing is to come
   bool over() const;
+  bool leaves_the_rest() const;
   Result<std::optional<Item>> next_item();
   void settle(const Item& item);
   void offer(Item item);
@@ -124,8 +125,9 @@ class SinkNode final : public Node, private Buffer::Host {
   std::chrono::nanoseconds pause_after(int tries);
 
   // --- as the buffer's host
-  Result<void> open_buffer();
-  std::string placed(const std::string& message) const;  // with the place of `buffer`
+  std::string placed(const std::string& message) const {
+    return services_->log->placed(buffer_of(id()), "buffer: " + message);
+  }
   std::optional<Message> take_in() override { return take(); }
   void accepted(Message message) override;
   void settled(const Message& message) override { Node::settle(message); }
@@ -134,7 +136,9 @@ class SinkNode final : public Node, private Buffer::Host {
   void note_lost(const char* reason, const Tally& tally) override { lose(reason, tally); }
   void has_more() override { waker_->signal(); }
   void trouble(const std::string& what, LogLevel level) override;
-  void say(LogLevel level, const std::string& message) override { log().log(level, placed(message)); }
+  void say(LogLevel level, const std::string& message) override {
+    services_->log->write_as_it_is(level, id(), placed(message));
+  }
 };
 
 }  // namespace fffa::core

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <array>
 
-#include "spool/wire.h"
+#include "fffa/detail/protobuf_wire.h"
 
 namespace fffa::core {
 namespace {
+
+namespace wire = detail::wire;
 
 // Field numbers of proto/buffer.proto.
 namespace in_batch {

@@ -7,9 +7,9 @@
 #include <array>
 #include <cstdio>
 
+#include "fffa/detail/protobuf_wire.h"
 #include "fffa/fields.h"
 #include "spool/test_folder.h"
-#include "spool/wire.h"
 
 namespace fffa::core {
 namespace {
@@ -159,8 +159,8 @@ TEST(BatchCodec, ARecordThatIsNoneIsLeftOut) {
 TEST(BatchCodec, FieldsOfANewerVersionArePassedOver) {
   TextTable texts;
   auto bytes = encoded(texts, batch_of(texts));
-  wire::put_number(bytes, 100, 7);
-  wire::put_bytes(bytes, 101, "new");
+  detail::wire::put_number(bytes, 100, 7);
+  detail::wire::put_bytes(bytes, 101, "new");
   Batch read;
   std::string refused;
   ASSERT_TRUE(BatchDecoder(texts).decode(bytes, read, refused));

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "fffa/detail/descriptor.h"
 #include "fffa/result.h"
-#include "spool/descriptor.h"
 #include "spool/frame.h"
 
 namespace fffa::core {

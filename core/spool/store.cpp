@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
-#include <set>
 #include <system_error>
 
 namespace fffa::core {
@@ -72,7 +71,10 @@ Result<void> Store::find_segments() {
        entry.increment(error)) {
     const auto name = entry->path().filename().string();
     if (const auto number = number_in(name, ".seg")) numbers.insert(*number);
-    if (const auto number = number_in(name, ".damaged")) next_number_ = std::max(next_number_, *number + 1);
+    if (const auto number = number_in(name, ".damaged")) {
+      next_number_ = std::max(next_number_, *number + 1);
+      aside_.insert(*number);
+    }
   }
   if (error) return system_error("read " + directory_.string(), error.value());
   for (const auto number : numbers) {
@@ -84,6 +86,7 @@ Result<void> Store::find_segments() {
     if (!S_ISREG(status.st_mode)) return fail("open " + path.string() + ": not a file");
     adopt(number, std::move(file), static_cast<std::uint64_t>(status.st_size), number == *numbers.rbegin());
   }
+  limit_damaged();
   return {};
 }
 
@@ -247,10 +250,33 @@ void Store::remove_if_over(const SegmentPtr& segment) {
   });
 }
 
-bool Store::remove(std::uint64_t number, bool damaged) const {
+bool Store::remove(std::uint64_t number, bool damaged) {
   const auto path = path_of(number);
   const int result = damaged ? ::rename(path.c_str(), path_of(number, ".damaged").c_str()) : ::unlink(path.c_str());
+  if (result == 0 && damaged) {
+    aside_.insert(number);
+    limit_damaged();
+  }
   return result == 0 || errno == ENOENT;
+}
+
+void Store::limit_damaged() {
+  std::uint64_t size = 0;
+  bool full = false;
+  for (auto at = aside_.end(); at != aside_.begin();) {  // the newest first
+    --at;
+    const auto path = path_of(*at, ".damaged");
+    struct stat status {};
+    if (::lstat(path.c_str(), &status) != 0) {  // somebody has looked at it, and deleted it
+      at = aside_.erase(at);
+      continue;
+    }
+    full = full || (size > 0 && size + static_cast<std::uint64_t>(status.st_size) > max_size_ / 4);
+    size += static_cast<std::uint64_t>(status.st_size);
+    if (!full || ::unlink(path.c_str()) != 0) continue;  // tried again with the next one
+    deleted_.push_back(path.string());
+    at = aside_.erase(at);
+  }
 }
 
 // ---- the reader
@@ -357,6 +383,11 @@ Store::Level Store::level() const {
 bool Store::unread() const {
   const std::lock_guard lock(mutex_);
   return std::ranges::any_of(segments_, [](const auto& s) { return s->unread(); });
+}
+
+std::vector<std::string> Store::take_deleted() {
+  const std::lock_guard lock(mutex_);
+  return std::exchange(deleted_, {});
 }
 
 std::uint64_t Store::damaged_segments() const {

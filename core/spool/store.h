@@ -3,7 +3,8 @@
 //
 // A directory holds segments, NUMBER.seg: frames one behind the other, the newest file being written. A frame that is
 // delivered gets a mark; a segment whose frames are all delivered is deleted, or renamed to NUMBER.damaged if something
-// in it could not be read. What a segment holds is known without an index in memory (docs/decisions/008).
+// in it could not be read; of those the newest stay that take a quarter of max_size together, or the newest one. What a
+// segment holds is known without an index in memory (docs/decisions/008).
 //
 // Threads: append(), commit(), make_room() and drop_oldest() are the writer's; next() and done() the reader's; the rest
 // is anyone's.
@@ -15,13 +16,14 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "fffa/detail/descriptor.h"
 #include "fffa/result.h"
-#include "spool/descriptor.h"
 #include "spool/frame.h"
 #include "spool/segment.h"
 
@@ -84,6 +86,7 @@ class Store {
   Level level() const;  // what is not delivered, and what the files take
   bool unread() const;  // next() has something
   std::uint64_t damaged_segments() const;
+  std::vector<std::string> take_deleted();  // damaged files that were deleted for want of room, since the last call
 
  private:
   using SegmentPtr = std::shared_ptr<Segment>;
@@ -100,6 +103,8 @@ class Store {
     bool damaged = false;
   };
   std::vector<Over> undeleted_;
+  std::set<std::uint64_t> aside_;  // NUMBER.damaged
+  std::vector<std::string> deleted_;
   std::uint64_t max_size_;
   std::uint64_t file_size_ = 0;
   std::uint64_t damaged_ = 0;
@@ -125,7 +130,8 @@ class Store {
   // --- under the lock
   void seal_active();
   void remove_if_over(const SegmentPtr& segment);
-  bool remove(std::uint64_t number, bool damaged) const;
+  bool remove(std::uint64_t number, bool damaged);
+  void limit_damaged();
   SegmentPtr find(std::uint64_t number) const;
   Result<void> open_to_read(Segment& segment) const;
   void note_damage(Segment& segment);

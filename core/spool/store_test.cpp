@@ -42,6 +42,7 @@ std::vector<Store::Frame> frames(Store& store) {
 }
 std::vector<std::string> payloads(const std::vector<Store::Frame>& frames) {
   std::vector<std::string> all;
+  all.reserve(frames.size());
   for (const auto& frame : frames) all.push_back(frame.damaged ? "(damaged)" : frame.payload);
   return all;
 }
@@ -239,6 +240,33 @@ TEST(Store, ATornTailOfAnOlderSegmentIsDamage) {
   EXPECT_EQ(store->damaged_segments(), 0U) << "it is set aside";
   put(*store, {"x"});
   EXPECT_EQ(folder.files(".seg").front().filename(), "00000000000000000002.seg");
+}
+
+// Of damaged files the newest are kept, up to a quarter of what the store may take.
+TEST(Store, DamagedFilesHaveABound) {
+  const testing::Folder folder;
+  auto image = image_of({std::string(6000, 'x'), "second"});
+  image[FrameHeader::kSize] = 'y';
+  const auto name = [](int i) { return "0000000000000000000" + std::to_string(i); };
+  for (int i = 1; i <= 8; ++i) write_file(folder.path() / (name(i) + (i <= 2 ? ".damaged" : ".seg")), image);
+  const auto kept = [&] {
+    std::string numbers;
+    for (const auto& file : folder.files(".damaged")) numbers += file.filename().string()[19];
+    return numbers;
+  };
+  auto store = opened(folder, 80'000);
+  EXPECT_EQ(kept(), "12") << "for three there is room";
+  for (const auto& frame : frames(*store))
+    if (!frame.damaged) store->done(frame.place, frame.content);
+  EXPECT_EQ(kept(), "678");
+  const auto deleted = store->take_deleted();
+  ASSERT_EQ(deleted.size(), 5U);
+  EXPECT_EQ(deleted.front(), (folder.path() / (name(1) + ".damaged")).string());
+  EXPECT_TRUE(store->take_deleted().empty()) << "said once";
+  store.reset();
+  store = opened(folder, 4096);
+  EXPECT_EQ(kept(), "8") << "the newest one stays, however large";
+  EXPECT_EQ(store->take_deleted().size(), 2U);
 }
 
 TEST(Store, DamageWhileItRunsIsCountedWithWhatItCost) {

@@ -2,8 +2,7 @@
 // For tests: a folder that goes with its owner, and files as strings.
 #pragma once
 
-#include <stdlib.h>
-
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>

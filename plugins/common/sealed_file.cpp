@@ -14,7 +14,7 @@ namespace {
 
 constexpr mode_t kFileMode = 0640;
 constexpr unsigned kMaxAttempts = 1000;
-constexpr std::size_t kEncodeAtOnce = 16 * 1024;
+constexpr std::size_t kDeflateAtOnce = 16 * 1024;
 constexpr std::string_view kPartPrefix = ".", kPartSuffix = ".part";
 
 Error failed(const char* operation, const std::string& path) {
@@ -65,18 +65,16 @@ void SealedFile::begin_stream() {
   pending_.clear();
   unsynced_.clear();
   written_ = 0;
-  encoded_ = 0;
+  taken_ = 0;
   synced_ = true;
   finished_ = false;
   if (options_.gzip) deflater_ = Deflater();
-  if (!options_.header.empty()) encode(options_.header + "\n");
-}
-
-void SealedFile::encode(std::string_view text) {
+  if (options_.header.empty()) return;
+  const auto line = options_.header + "\n";
   if (options_.gzip) {
-    deflater_.add(text, pending_);
+    deflater_.add(line, pending_);
   } else {
-    pending_ += text;
+    pending_ = line;
   }
 }
 
@@ -84,12 +82,12 @@ void SealedFile::add(std::string_view lines, std::uint64_t count) {
   raw_ += lines;
   raw_lines_ += count;
   lines_ += count;
-  if (!options_.gzip || raw_.size() - encoded_ >= kEncodeAtOnce) encode_added();
+  if (options_.gzip && raw_.size() - taken_ >= kDeflateAtOnce) deflate_added();
 }
 
-void SealedFile::encode_added() {
-  encode(std::string_view(raw_).substr(encoded_));
-  encoded_ = raw_.size();
+void SealedFile::deflate_added() {
+  deflater_.add(std::string_view(raw_).substr(taken_), pending_);
+  taken_ = raw_.size();
 }
 
 Result<void> SealedFile::flush() {
@@ -100,8 +98,10 @@ Result<void> SealedFile::flush() {
   if (!file_) {
     if (auto opened = open(); !opened) return opened;
   }
-  encode_added();
-  if (options_.gzip && !raw_.empty() && !finished_) deflater_.sync(pending_);
+  if (options_.gzip && !raw_.empty()) {
+    deflate_added();
+    if (!finished_) deflater_.sync(pending_);
+  }
   if (auto written = write_pending(); !written) return written;
   forget_added();
   return {};
@@ -109,18 +109,28 @@ Result<void> SealedFile::flush() {
 
 void SealedFile::forget_added() {
   raw_.clear();
-  encoded_ = 0;
+  taken_ = 0;
   raw_lines_ = 0;
 }
 
 Result<void> SealedFile::write_pending() {
-  while (!pending_.empty()) {
-    const auto n = ::pwrite(file_.get(), pending_.data(), pending_.size(), static_cast<off_t>(written_));
+  std::size_t done = 0;
+  auto written = write_from(pending_, done);
+  pending_.erase(0, done);
+  if (!written || options_.gzip) return written;
+  return write_from(raw_, taken_);
+}
+
+// What follows the `done` bytes of it.
+Result<void> SealedFile::write_from(const std::string& bytes, std::size_t& done) {
+  while (done < bytes.size()) {
+    const auto n = ::pwrite(file_.get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(written_));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return failed("write", path_);
-    if (options_.durable) unsynced_.append(pending_, 0, static_cast<std::size_t>(n));
-    pending_.erase(0, static_cast<std::size_t>(n));
-    written_ += static_cast<std::uint64_t>(n);
+    const auto count = static_cast<std::size_t>(n);
+    if (options_.durable) unsynced_.append(bytes, done, count);
+    done += count;
+    written_ += count;
     synced_ = false;
   }
   return {};
@@ -152,8 +162,9 @@ Result<void> SealedFile::sync() {
 void SealedFile::complete_stream() {
   if (finished_) return;
   finished_ = true;
-  encode_added();
-  if (options_.gzip) deflater_.finish(pending_);
+  if (!options_.gzip) return;
+  deflate_added();
+  deflater_.finish(pending_);
 }
 
 Result<void> SealedFile::seal() {

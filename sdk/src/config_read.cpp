@@ -38,7 +38,8 @@ bool is_scalar(const Place& at) {
 // `number` in the unit of the attributes; `show` prints a bound.
 template <typename Show>
 bool within(const Place& at, double number, Show show) {
-  const auto& [minimum, maximum, required, may_be_empty] = at.attributes;
+  const auto& minimum = at.attributes.minimum;
+  const auto& maximum = at.attributes.maximum;
   if ((!minimum || number >= *minimum) && (!maximum || number <= *maximum)) return true;
   std::string range;
   if (minimum && maximum)
@@ -161,7 +162,9 @@ bool read_scalar(const Place& at, std::filesystem::path& value) {
 
 bool read_scalar(const Place& at, Secret& value) {
   if (!text_given(at, true)) return false;
-  value = Secret(at.node.value);
+  const bool literal = !at.node.secret && !at.node.value.empty();
+  if (literal && !at.attributes.may_be_literal) return complain(at, Secret::kLiteral, Secret::kInstead);
+  value = Secret(at.node.value, literal);
   return true;
 }
 

@@ -116,7 +116,7 @@ limit: 18446744073709551615
 auth:
   type: login
   user: u
-  password: p
+  password: ${P}
 peers:
   - ca: one
   - ca: two
@@ -139,11 +139,16 @@ wide: -9223372036854775808
   EXPECT_DOUBLE_EQ(c.ratio, 0.25);
   EXPECT_EQ(c.directory, "/var/log/fffa");
   EXPECT_EQ(c.limit, std::numeric_limits<std::uint64_t>::max());
-  EXPECT_EQ(std::get<Login>(c.auth).password.reveal(), "p");
+  EXPECT_EQ(std::get<Login>(c.auth).password.reveal(), "${P}");
   ASSERT_EQ(c.peers.size(), 2u);
   EXPECT_TRUE(c.peers[0].verify);
   EXPECT_FALSE(c.peers[1].verify);
   EXPECT_EQ(c.wide, std::numeric_limits<std::int64_t>::min());
+}
+
+TEST(Config, ASecretIsNotWrittenIntoAConfiguration) {
+  expect_problem("auth: {type: login, user: u, password: hunter2}\n", "auth.password", "a secret stands here",
+                 "${file:/path}");
 }
 
 TEST(Config, TheDeclaredTypeDecidesNotTheQuotes) {

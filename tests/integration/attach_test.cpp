@@ -27,10 +27,10 @@ using fffa::integration::run;
 using fffa::integration::try_run;
 
 // A program of two instructions: return `verdict`.
-Fd load(bpf_prog_type type, const char* name, int verdict) {
+Descriptor load(bpf_prog_type type, const char* name, int verdict) {
   const std::array<bpf_insn, 2> code = {
       {{BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_0, 0, 0, verdict}, {BPF_JMP | BPF_EXIT, 0, 0, 0, 0}}};
-  return Fd(bpf_prog_load(type, name, "GPL", code.data(), code.size(), nullptr));
+  return Descriptor(bpf_prog_load(type, name, "GPL", code.data(), code.size(), nullptr));
 }
 constexpr int kXdpPass = 2;
 constexpr int kTcNext = -1;
@@ -55,7 +55,7 @@ class AttachTest : public ::testing::Test {
   }
 
   void add_foreign_filter(unsigned priority, unsigned handle) const {
-    const Fd foreign = load(BPF_PROG_TYPE_SCHED_CLS, "somebody_else", kTcNext);
+    const Descriptor foreign = load(BPF_PROG_TYPE_SCHED_CLS, "somebody_else", kTcNext);
     bpf_tc_hook hook{};
     hook.sz = sizeof hook;
     hook.ifindex = static_cast<int>(target_.ifindex);
@@ -71,7 +71,7 @@ class AttachTest : public ::testing::Test {
   Netns netns_;
   Netns::Inside inside_;
   Target target_;
-  Fd xdp_, tc_, foreign_xdp_;
+  Descriptor xdp_, tc_, foreign_xdp_;
 };
 
 TEST_F(AttachTest, XdpIsThereWhileTheAttachmentLives) {
@@ -118,7 +118,7 @@ TEST_F(AttachTest, TcxWhereTheKernelHasIt) {
     EXPECT_TRUE(attached->intact());
     EXPECT_FALSE(clsact_there());
     // another instance finds room beside it
-    const Fd other = load(BPF_PROG_TYPE_SCHED_CLS, "fffa_test_tc", kTcNext);
+    const Descriptor other = load(BPF_PROG_TYPE_SCHED_CLS, "fffa_test_tc", kTcNext);
     EXPECT_TRUE(attach_tc(other.get(), target_, Direction::ingress).ok());
   }
 }

@@ -295,7 +295,7 @@ class ForeignXdp : public ::testing::Test {
     return ebpf::describe_xdp(ifindex_);
   }
   VethPair veth_;
-  ebpf::Fd program_;
+  Descriptor program_;
   unsigned ifindex_ = 0;
 };
 

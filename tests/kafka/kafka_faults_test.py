@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """FFFA=.../bin/fffa kafka_faults_test.py [CASE...]: the sink kafka while brokers fail, are slow, or are not what the configuration says. Every record is counted by host,
-run and sequence. FFFA_KAFKA_OUTAGE_SECONDS (20): how long the long outage is."""
+run and sequence. FFFA_KAFKA_OUTAGE_SECONDS (60): how long the long outage is."""
 import collections
 import json
 import os
@@ -14,7 +14,7 @@ import unittest
 from kafka_sink_test import FFFA, WithKafka, free_port
 from proxy import Proxy
 
-OUTAGE = int(os.environ.get("FFFA_KAFKA_OUTAGE_SECONDS", "20"))
+OUTAGE = int(os.environ.get("FFFA_KAFKA_OUTAGE_SECONDS", "60"))
 MOST_MEMORY = 350_000  # kB
 PATIENT = "reconnect.backoff.max.ms: 500"
 
@@ -26,15 +26,15 @@ def identity(fields):
 class Feeder:
     """Feeds `flows` connections again and again, at most `rate` times a second, until it is left."""
 
-    def __init__(self, fffa, flows=100, rate=10):
-        self.fffa, self.flows, self.pause = fffa, flows, 1 / rate
+    def __init__(self, fffa, flows=100, rate=10, feed=None):
+        self.feed, self.flows, self.pause = feed or fffa.feed, flows, 1 / rate
         self.stop = threading.Event()
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def _run(self):
         try:
             while not self.stop.wait(self.pause):
-                self.fffa.feed(self.flows)
+                self.feed(self.flows)
         except (BrokenPipeError, ValueError):
             pass
 
@@ -149,12 +149,13 @@ class Outages(Faults):
         with Feeder(fffa, flows=1000, rate=50):
             self.wait_progress(fffa, 5000)
             self.kafka.kill()
-            time.sleep(OUTAGE)
-            fed = fffa.number
-            time.sleep(1)
-            self.assertEqual(fffa.number, fed, "the source does not wait")
-            delivered = self.sent(fffa)
-            self.assertIn("out", fffa.troubles())
+            begin = time.monotonic()
+            self.wait_health(fffa, False)
+            time.sleep(OUTAGE / 2)
+            fed, delivered = fffa.number, self.sent(fffa)
+            time.sleep(max(0.0, begin + OUTAGE - time.monotonic()))
+            self.assertEqual((fffa.number, self.sent(fffa)), (fed, delivered), "the source does not wait")
+            self.assertIn("deliver to Kafka: ", fffa.troubles())
             self.assert_memory(fffa)
             self.kafka.start()
             self.wait("what was held", lambda: self.sent(fffa) > delivered + 5000)
@@ -275,10 +276,45 @@ sinks:
     librdkafka:
       linger.mss: 5
 """)
-        done = subprocess.run([FFFA, "validate", self.folder / "pipeline.yaml"], capture_output=True, text=True)
+        done = self.validate()
         self.assertEqual(done.returncode, 2)
-        self.assertIn("pipeline.yaml:10:19", done.stdout + done.stderr)
-        self.assertIn("librdkafka has no property `linger.mss`: did you mean `linger.ms`?", done.stdout + done.stderr)
+        self.assertIn("pipeline.yaml:10:19", done.stderr)
+        self.assertIn("librdkafka has no property `linger.mss`: did you mean `linger.ms`?", done.stderr)
+
+    def validate(self, *arguments):
+        return subprocess.run([FFFA, "validate", self.folder / "pipeline.yaml", *arguments], capture_output=True, text=True,
+                              env=os.environ | {"KAFKA_PASSWORD": "hunter2"})
+
+    def test_a_password_for_all_to_read(self):
+        (self.folder / "pipeline.yaml").write_text("""sources:
+  in:
+    type: kafka
+    brokers: ["one:9092"]
+    topic: edge
+    group: all
+    librdkafka:
+      ssl.key.password: "hunter2"
+sinks:
+  out:
+    type: kafka
+    inputs: [in]
+    brokers: ["one:9092"]
+    topic: flows
+    librdkafka:
+      sasl.password: hunter2
+      sasl.oauthbearer.client.secret: ${KAFKA_PASSWORD}
+""")
+        done = self.validate()
+        self.assertEqual(done.returncode, 2)
+        what = "a secret stands here for all to read (write ${file:/path} or ${VAR})"
+        self.assertEqual([line.split("pipeline.yaml:")[1] for line in done.stderr.splitlines()],
+                         [f"8:25: sources.in.librdkafka.ssl.key.password: {what}", f"16:22: sinks.out.librdkafka.sasl.password: {what}"])
+        def good(password):
+            return ["--set", 'sources.in.librdkafka={ssl.key.password: "${KAFKA_PASSWORD}"}', "--set", f"sinks.out.librdkafka={{sasl.password: '{password}'}}"]
+        self.assertEqual(self.validate(*good("${KAFKA_PASSWORD}")).returncode, 0)
+        for literal in ("hunter2", "${KAFKA_PASSWORD_UNSET:-hunter2}"):
+            done = self.validate(*good(literal))
+            self.assertEqual((done.returncode, done.stderr), (2, f"--set:2:38: sinks.out.librdkafka.sasl.password: {what}\n"))
 
     def test_no_such_host(self):
         fffa = self.fffa("topic: flows", "shutdown_timeout: 1s", f"no-such-host.invalid:{free_port()}")
@@ -298,7 +334,7 @@ sinks:
         self.kafka.create_topic("tls")
         self.kafka.allow("tls")
         proxy = self.relay()
-        fffa = self.fffa(self.secure("tls", self.kafka.password), brokers=self.kafka.relayed)
+        fffa = self.fffa(self.secure("tls", self.secret(self.kafka.password)), brokers=self.kafka.relayed)
         fffa.feed(50)
         self.assert_trouble(fffa, "SSL handshake failed")
         proxy.cut()
@@ -321,13 +357,11 @@ sinks:
     def test_wrong_password_until_it_is_changed(self):
         self.kafka.create_topic("secret")
         self.kafka.allow("secret")
-        password = self.folder / "password"
-        password.write_text("hunter2-wrong\n")
-        fffa = self.fffa(self.secure("secret", "${file:" + str(password) + "}"), brokers=self.kafka.secure_address)
+        fffa = self.fffa(self.secure("secret", self.secret("hunter2-wrong")), brokers=self.kafka.secure_address)
         fffa.feed(50)
         self.assert_trouble(fffa, "Authentication failed")
         self.assertNotIn("hunter2-wrong", fffa.said() + fffa.get("/healthz") + fffa.get("/metrics"))
-        password.write_text(self.kafka.password + "\n")
+        self.secret(self.kafka.password)
         fffa.process.send_signal(signal.SIGHUP)
         self.assert_recovers(fffa, "secret")
         self.assertNotIn(self.kafka.password, fffa.said())

@@ -9,7 +9,6 @@ Listeners on loopback, of the first node: `address` is plaintext and open to all
 with `password` may do what allow() says; `relayed` is plaintext for a Proxy(kafka.relay_port, kafka.relayed_port) (proxy.py) that the test starts. Topics are not made by themselves. Whatever is started is ended by its id.
 """
 import json
-import os
 import pathlib
 import re
 import shutil

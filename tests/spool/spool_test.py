@@ -36,6 +36,7 @@ FOREVER = 1_000_000_000
 
 class Place:
     """A folder with a pipeline, and what came of its runs."""
+    pipeline = PIPELINE
 
     def __init__(self, path):
         self.path = pathlib.Path(path)
@@ -43,7 +44,7 @@ class Place:
 
     def write(self, batches=FOREVER, pause="1ms", fails=0, max_size="256MiB", when_full="block", timeout="20s", directory="buffer", run=None):
         self.runs += run is None
-        text = PIPELINE.format(run=self.runs, batches=batches, pause=pause, fails=fails, max_size=max_size, when_full=when_full, timeout=timeout,
+        text = self.pipeline.format(run=self.runs, batches=batches, pause=pause, fails=fails, max_size=max_size, when_full=when_full, timeout=timeout,
                                directory=directory)
         (self.path / "pipeline.yaml").write_text(text, encoding="utf-8")
 

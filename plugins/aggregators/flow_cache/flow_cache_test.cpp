@@ -423,6 +423,17 @@ TEST(FlowCache, AnInterfaceThatIsNotReportedAnyMoreIsNotMonitored) {
   EXPECT_EQ(f.out.statuses().size(), 2u);
 }
 
+TEST(FlowCache, AnInterfaceThatIsReportedAgainWithNothingCountedIsMonitoredFromThenOn) {
+  Fixture f;
+  f.add({}, 4, {status(1)});
+  f.add({}, 3600, {status(0)});
+  f.add({}, 3603, {status(1)});
+  f.add({}, 3700);
+  std::vector<std::pair<long, std::uint64_t>> told;
+  for (const auto& [window, s] : f.out.statuses()) told.emplace_back(window, s.seen.packets);
+  EXPECT_EQ(told, (std::vector<std::pair<long, std::uint64_t>>{{0, 1}, {3600, 1}}));
+}
+
 TEST(FlowCache, LossesMarkTheRecordsOfTheirWindowAndInterface) {
   Fixture f;
   FlowRecord other = delta(2, 1, 2);

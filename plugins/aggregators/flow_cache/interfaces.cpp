@@ -63,8 +63,11 @@ TimeNs Interfaces::note(const InterfaceStatus& status, TimeNs until) {
   if (until <= previous) return until - 1;
   known->until = until;
   if (until - previous <= max_silence_) return previous + (until - previous) / 2;
-  known->from = until - 1;
-  return until - 1;
+  // Not watched in between; what was counted is from before `until`, and with nothing counted it is watched from now
+  // on.
+  const bool counted = status.seen != Volume{} || status.filtered != Volume{} || status.lost != Volume{};
+  known->from = counted ? until - 1 : until;
+  return known->from;
 }
 
 bool Interfaces::any(const Window& window) const noexcept {

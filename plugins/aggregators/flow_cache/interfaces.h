@@ -17,7 +17,8 @@ class Interfaces {
   // Time that an interface may stay without status before it counts as not monitored in between.
   explicit Interfaces(TimeNs max_silence) : max_silence_(max_silence) {}
 
-  // Takes note of a status that came at the time `until` (> 0). The instant whose window its amounts belong to.
+  // Takes note of a status that came at the time `until` (> 0). The instant whose window its amounts belong to: the
+  // middle, or, where it is the first or comes after too long a silence, just before `until`.
   TimeNs note(const InterfaceStatus& status, TimeNs until);
   // True if any interface was monitored in the window.
   bool any(const Window& window) const noexcept;

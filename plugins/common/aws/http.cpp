@@ -2,6 +2,7 @@
 #include "fffa_aws/http.h"
 
 #include <curl/curl.h>
+#include <openssl/x509_vfy.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -143,9 +144,27 @@ void say_what(CURL* handle, const HttpRequest& request, Transfer& transfer) {
   curl_easy_setopt(handle, CURLOPT_SEEKDATA, &transfer);
 }
 
-Failure failure_of(CURLcode code) {
+// libcurl's own text says what else there is: too old, for one.
+Failure of_certificate(CURL* handle) {
+  long verified = X509_V_OK;
+  curl_easy_getinfo(handle, CURLINFO_SSL_VERIFYRESULT, &verified);
+  switch (verified) {
+    case X509_V_OK:
+    case X509_V_ERR_UNSPECIFIED: return Failure::misnamed;  // libcurl looks at the name first
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT: return Failure::untrusted;
+    default: return Failure::broken;
+  }
+}
+
+Failure failure_of(CURL* handle, CURLcode code) {
   switch (code) {
     case CURLE_OK: return Failure::none;
+    case CURLE_PEER_FAILED_VERIFICATION: return of_certificate(handle);
+    case CURLE_SSL_CACERT_BADFILE: return Failure::untrusted;
     case CURLE_ABORTED_BY_CALLBACK: return Failure::stopped;
     case CURLE_COULDNT_CONNECT:
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -192,10 +211,10 @@ HttpReply HttpClient::perform(const HttpRequest& request, const HttpOptions& opt
   curl_easy_setopt(handle_, CURLOPT_ERRORBUFFER, text.data());
   const CURLcode code = curl_easy_perform(handle_);
   curl_easy_getinfo(handle_, CURLINFO_RESPONSE_CODE, &reply.status);
+  reply.failure = transfer.too_large ? Failure::too_large : failure_of(handle_, code);
   curl_easy_reset(handle_);  // nothing points to what ends here
   curl_slist_free_all(headers);
 
-  reply.failure = transfer.too_large ? Failure::too_large : failure_of(code);
   if (reply.failure == Failure::stopped && !stop) reply.failure = Failure::broken;  // the body could not be read
   if (reply.failure == Failure::none) return reply;
   if (transfer.too_large) {

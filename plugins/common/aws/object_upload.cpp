@@ -12,14 +12,13 @@
 #include <thread>
 #include <vector>
 
+#include "fffa/detail/descriptor.h"
 #include "fffa_aws/s3_text.h"
-#include "fffa_common/descriptor.h"
 
 namespace fffa::aws {
 namespace {
 
 using Kind = S3Reply::Kind;
-using common::Descriptor;
 
 constexpr std::uint64_t kMaxParts = 10'000;
 constexpr std::uint64_t kMiB = 1024 * 1024;

@@ -7,8 +7,8 @@
 #include <gtest/gtest.h>
 
 #include "../test_files.h"
+#include "fffa/detail/descriptor.h"
 #include "fffa/testing/context.h"
-#include "fffa_common/descriptor.h"
 #include "http_server.h"
 
 namespace fffa::aws {
@@ -16,7 +16,6 @@ namespace {
 
 using Kind = S3Reply::Kind;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using testing::Request;
 using testing::Response;
 
@@ -58,8 +57,8 @@ struct ObjectUpload : ::testing::Test {
   }
   Uploaded upload() {
     common::testing::write_plain(temporary.path() / "f", content);
-    const common::Descriptor folder(::open(temporary.path().c_str(), O_DIRECTORY | O_RDONLY));
-    const common::Descriptor file(::open((temporary.path() / "f").c_str(), O_RDONLY));
+    const Descriptor folder(::open(temporary.path().c_str(), O_DIRECTORY | O_RDONLY));
+    const Descriptor file(::open((temporary.path() / "f").c_str(), O_RDONLY));
     return upload_file(*s3, {folder.get(), "f", file.get(), content.size()}, "a/b c");
   }
   std::string digest() const { return hex(sha256(content)); }
@@ -267,12 +266,14 @@ TEST_F(ObjectUpload, WhatFailedGoesOnWhereItStopped) {
 
 // Listed, but of other bytes, another size, or without a checksum.
 TEST_F(ObjectUpload, APartThatMayBeAnotherIsSentAgain) {
-  for (const auto& [from, to] : {std::pair<std::string, std::string>{base64(sha256(content.substr(0, 10))), "AAAA"},
-                                 {"<Size>10<", "<Size>11<"},
-                                 {"ChecksumSHA256>", "ChecksumCRC32>"}}) {
+  using Change = std::pair<std::string, std::string>;
+  for (const auto& change : {Change{base64(sha256(content.substr(0, 10))), "AAAA"},
+                             {"<Size>10<", "<Size>11<"},
+                             {"ChecksumSHA256>", "ChecksumCRC32>"}}) {
     common::testing::write_plain(temporary.path() / ".f.upload", "id&1");
     answer = [&](const Request& request) {
       if (request.method != "GET") return multipart(request);
+      const auto& [from, to] = change;
       auto listed = parts_there(1);
       for (auto at = listed.body.find(from); at != std::string::npos; at = listed.body.find(from, at + to.size()))
         listed.body.replace(at, from.size(), to);
@@ -280,7 +281,7 @@ TEST_F(ObjectUpload, APartThatMayBeAnotherIsSentAgain) {
     };
     const auto before = server.count("PUT", "partNumber=1");
     EXPECT_EQ(upload().kind, Kind::ok);
-    EXPECT_EQ(server.count("PUT", "partNumber=1"), before + 1) << to;
+    EXPECT_EQ(server.count("PUT", "partNumber=1"), before + 1) << change.second;
   }
 }
 

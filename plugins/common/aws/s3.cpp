@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <utility>
 
 #include "fffa_aws/s3_text.h"
@@ -42,6 +41,13 @@ Kind kind_of(long status, std::string_view code) {
   return Kind::rejected;
 }
 
+// What a user can do about it.
+std::string_view advice(HttpReply::Failure failure) {
+  if (failure == HttpReply::Failure::untrusted) return " (AWS_CA_BUNDLE names a file of certificates to trust)";
+  if (failure == HttpReply::Failure::misnamed) return " (`endpoint` and `addressing` say which host is asked)";
+  return {};
+}
+
 // A name that can stand in a host name: a server says it.
 bool is_region(std::string_view name) {
   return !name.empty() && name.size() <= 32 &&
@@ -71,9 +77,7 @@ S3Body text_body(std::string text) {
   body.size = text.size();
   body.digest = sha256(text);
   body.read = [text = std::move(text)](std::uint64_t offset, char* buffer, std::size_t size) {
-    const auto n = std::min<std::size_t>(size, text.size() - std::min<std::size_t>(offset, text.size()));
-    std::memcpy(buffer, text.data() + offset, n);
-    return static_cast<std::int64_t>(n);
+    return static_cast<std::int64_t>(text.copy(buffer, size, std::min<std::size_t>(offset, text.size())));
   };
   return body;
 }
@@ -126,7 +130,7 @@ HttpReply S3::perform(const S3Request& request, const Credentials& credentials) 
   http.method = request.method;
   http.url = place.url + place.path;
   if (!request.query.empty()) http.url += "?" + query_text(request.query);
-  for (const auto& [name, value] : to_sign.headers) http.headers.push_back(name + ": " + value);
+  for (const auto& [name, value] : to_sign.headers) http.headers.emplace_back(name).append(": ").append(value);
   http.headers.push_back("authorization: " + authorization(to_sign, date, options_.region, "s3", credentials));
   http.read = request.body.read;
   http.size = request.body.size;
@@ -145,6 +149,7 @@ S3Reply S3::classify(const S3Request& request, HttpReply http) const {
   if (http.failure != HttpReply::Failure::none) {
     reply.kind = http.failure == HttpReply::Failure::stopped ? Kind::stopped : Kind::unreachable;
     reply.error = what + http.error;
+    reply.error += advice(http.failure);
   } else {
     auto code = error_code(http.body);
     if (code.empty() && is_error(http.body)) code = "Error";

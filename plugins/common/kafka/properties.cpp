@@ -23,7 +23,7 @@ constexpr Refused kRefused[] = {
 };
 
 bool is_secret(std::string_view property) {
-  constexpr std::string_view kWords[] = {"password", "secret", "pem", "jaas", "oauthbearer.config", "token", "key"};
+  constexpr std::string_view kWords[] = {"password", "passphrase", "secret", "key.pem", "jaas", "oauthbearer.config"};
   return std::ranges::any_of(
       kWords, [property](std::string_view word) { return property.find(word) != std::string_view::npos; });
 }
@@ -117,6 +117,13 @@ void check_brokers(const std::vector<std::string>& brokers, Checker& checker) {
     if (!is_broker(brokers[i]))
       checker.error("brokers[" + std::to_string(i) + "]", "expected one HOST:PORT, with a port from 1 to 65535",
                     "brokers: [\"one:9092\", \"[2001:db8::2]:9092\"]");
+  }
+}
+
+void check_secrets(const Properties& properties, Checker& checker) {
+  for (const auto& [property, value] : properties) {
+    if (is_secret(property) && value.literal())
+      checker.error("librdkafka." + property, Secret::kLiteral, Secret::kInstead);
   }
 }
 

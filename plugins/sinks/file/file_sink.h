@@ -65,7 +65,9 @@ class File final : public Sink {
   std::unique_ptr<common::SealedFile> current_;  // null: none begun
   TimeNs current_slot_ = 0;
   std::vector<std::unique_ptr<common::SealedFile>> complete_;  // to be sealed
-  std::optional<common::BatchMark> pending_;                   // formatted, not written yet
+  std::optional<common::BatchMark> pending_;                   // the batch that is being written ...
+  TimeNs slot_ = 0;                                            // ... and when it belongs to
+  std::size_t taken_ = 0;                                      // records of it that a file has taken
   std::string text_;
   bool unsynced_ = false;
   common::FileReport report_;
@@ -73,7 +75,8 @@ class File final : public Sink {
 
   void make_format();
   void reclaim();
-  void format(const Batch& batch);
+  void begin(const Batch& batch);
+  Result<void> take(const Batch& batch);
   void begin_file(TimeNs slot);
   std::string name(TimeNs stamp, unsigned attempt) const;
   TimeNs slot_of(const Batch& batch) const;

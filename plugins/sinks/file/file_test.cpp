@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <csignal>
 
 #include "../../common/test_files.h"
 #include "fffa/testing/harness.h"
@@ -14,7 +17,6 @@ using common::testing::read_gzip;
 using common::testing::read_plain;
 using fffa::testing::Harness;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr TimeNs kSecond = 1'000'000'000;
@@ -156,6 +158,42 @@ TEST(File, RemovedWhileWriting) {
   EXPECT_EQ(std::ranges::count(files.read("flows.json"), '\n'), 2);
   EXPECT_EQ(files.harness->context().captured_metrics().value("fffa_file_lines_lost_total"), 3);
   EXPECT_TRUE(files.harness->context().captured_log().contains("removed by others"));
+}
+
+// No file of this process may be larger than `bytes`.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    std::signal(SIGXFSZ, SIG_IGN);
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  FileSizeLimit(const FileSizeLimit&) = delete;
+  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
+  ~FileSizeLimit() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+TEST(File, ABatchThatDidNotFitGoesOnWhereItStopped) {
+  constexpr std::size_t kRecords = 1000;  // they are written in several parts
+  const auto all = batch(kStart, kRecords);
+  Files files;
+  for (const rlim_t limit : {300'000, 300'001, 900'000}) {
+    const FileSizeLimit full(limit);
+    const auto refused = files.harness->write(all);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().disposition, Disposition::retry);
+  }
+  ASSERT_TRUE(files.harness->write(all).ok());
+  ASSERT_TRUE(files.harness->close().ok());
+  Files whole;
+  ASSERT_TRUE(whole.harness->write(all).ok());
+  ASSERT_TRUE(whole.harness->close().ok());
+  EXPECT_GT(whole.read("flows.json").size(), 1'000'000u);
+  EXPECT_TRUE(files.read("flows.json") == whole.read("flows.json"));
 }
 
 TEST(File, AKilledRunsFileIsSealedAtTheNextStart) {

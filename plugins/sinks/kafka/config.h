@@ -41,6 +41,6 @@ FFFA_CONFIG(Config, (brokers, "HOST:PORT of some brokers, from which the others 
             (compression, "of what goes to the brokers"), (headers, "of every message; [] saves time", may_be_empty),
             (dead_letter, "with `on_reject: dead_letter`: topic for the records that Kafka refuses"),
             (librdkafka, "properties of librdkafka, as in {security.protocol: SASL_SSL}; TLS and SASL are set here",
-             may_be_empty))
+             may_be_empty, may_be_literal))
 
 }  // namespace fffa::kafka

@@ -15,7 +15,7 @@
 #include "fffa/batch.h"
 #include "fffa/stage.h"
 #include "fffa_common/batch_mark.h"
-#include "producer.h"
+#include "headers.h"
 
 namespace fffa::kafka {
 
@@ -36,10 +36,7 @@ struct Slot {  // a record's place
   rd_kafka_topic_t* topic = nullptr;
   std::uint32_t size = 0;
   std::uint32_t record = 0;  // in the batch
-  // Of the message before, of another batch perhaps.
-  HeadersPtr headers;
-  Text host{}, run_id{};  // that they name
-  bool reusable = false;  // they say no more
+  KeptHeaders kept;          // of the message before, of another batch perhaps
   // NO_ERROR: delivered, here or to the dead-letter topic.
   rd_kafka_resp_err_t error = kUnsent;
   rd_kafka_resp_err_t refusal = RD_KAFKA_RESP_ERR_NO_ERROR;  // why it went another way

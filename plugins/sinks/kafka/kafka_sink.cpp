@@ -2,8 +2,8 @@
 #include "kafka_sink.h"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "fffa_kafka/client.h"
@@ -15,7 +15,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr std::size_t kMostFlights = 256;  // of which the host keeps 64; more are batches that it gave up
-constexpr std::size_t kMostSpare = 8;
+constexpr std::size_t kAhead = 4;          // records that are prefetched before their turn
 constexpr std::size_t kMostSpareChars = std::size_t{8} << 20;
 constexpr int kSilentWithReason = 2;  // seconds
 constexpr int kSilent = 10;
@@ -41,16 +41,18 @@ std::unique_ptr<RecordFormat> make_format(Format format, const TextTable& texts)
   }
 }
 
-void add_sequence(rd_kafka_headers_t* headers, std::uint64_t sequence) {
-  std::array<char, 20> text;
-  const auto* const end = std::to_chars(text.data(), text.data() + text.size(), sequence).ptr;
-  add_header(headers, "sequence", {text.data(), static_cast<std::size_t>(end - text.data())});
+// Another thread made it: what one waits for its cache lines is a good part of the time that it takes to format it.
+void prefetch(const FlowRecord& record) {
+  constexpr std::size_t kLine = 64;
+  for (std::size_t at = 0; at < sizeof record; at += kLine)
+    __builtin_prefetch(reinterpret_cast<const char*>(&record) + at);
 }
 
 }  // namespace
 
 void Kafka::check(const Config& config, Checker& checker) {
   check_brokers(config.brokers, checker);
+  check_secrets(config.librdkafka, checker);
   if (const auto topic = TopicTemplate::parse(config.topic); !topic) checker.error("topic", topic.error().message);
   if (config.dead_letter) {
     if (const auto wrong = wrong_topic(*config.dead_letter); !wrong.empty()) checker.error("dead_letter", wrong);
@@ -64,8 +66,7 @@ Kafka::Kafka(Config config, StageContext& context)
       context_(context),
       redact_(config_.librdkafka),
       topic_(template_of(config_)),
-      schema_(schema_of(config_.format)),
-      sequenced_(std::ranges::find(config_.headers, Header::sequence) != config_.headers.end()),
+      headers_(config_.headers, schema_of(config_.format), context.texts()),
       format_(make_format(config_.format, context.texts())),
       dead_lettered_(context.metrics().counter("fffa_kafka_dead_letter_records_total",
                                                "Records that went to the dead-letter topic")),
@@ -136,6 +137,7 @@ Flight& Kafka::begin(std::shared_ptr<const Batch> batch, Completion completion) 
     flight = std::move(spare_.back());
     spare_.pop_back();
   }
+  never_used_ = std::min(never_used_, spare_.size());
   flight->identity = batch.get();
   flight->mark.emplace(*batch);
   flight->slots.resize(batch->size());
@@ -155,12 +157,13 @@ Flight& Kafka::begin(std::shared_ptr<const Batch> batch, Completion completion) 
 void Kafka::prepare(Flight& flight) {
   flight.text.clear();
   std::string name, last;
-  std::array<char, kCommunityIdChars> key;
   std::vector<rd_kafka_topic_t*> asked;
   rd_kafka_topic_t* topic = nullptr;
   if (topic_.fixed()) topic = producer_->topic(config_.topic);
   std::uint32_t number = 0;
-  for (const auto& record : *flight.batch) {
+  const auto& records = flight.batch->records;
+  for (const auto& record : records) {
+    if (number + kAhead < records.size()) prefetch(records[number + kAhead]);
     Slot& slot = flight.slots[number];
     if (slot.error == RD_KAFKA_RESP_ERR_NO_ERROR) {
       ++number;
@@ -173,8 +176,9 @@ void Kafka::prepare(Flight& flight) {
     format_->append(record, flight.text);
     if (config_.format != Format::protobuf) flight.text.pop_back();  // a message is no line
     slot.size = static_cast<std::uint32_t>(flight.text.size() - slot.offset);
-    slot.key_size = static_cast<std::uint8_t>(community_id(record.flow, key.data()));
-    flight.text.append(key.data(), slot.key_size);
+    flight.text.resize(slot.offset + slot.size + kCommunityIdChars);
+    slot.key_size = static_cast<std::uint8_t>(community_id(record.flow, flight.text.data() + slot.offset + slot.size));
+    flight.text.resize(slot.offset + slot.size + slot.key_size);
     if (!topic_.fixed()) {
       topic_.expand(record, context_.texts(), name);
       if (topic == nullptr || name != last) topic = producer_->topic(last = name);
@@ -198,12 +202,13 @@ Producer& Kafka::single() {
 
 // Every record that is not delivered, on the way that it has.
 void Kafka::send(Flight& flight) {
-  flight.open = 1;
+  auto& slots = flight.slots;
+  const auto missing = [](const Slot& slot) { return slot.error != RD_KAFKA_RESP_ERR_NO_ERROR; };
+  flight.open = 1 + static_cast<std::size_t>(std::ranges::count_if(slots, missing));
   const TimeNs now = context_.clock().now();
-  for (auto& slot : flight.slots) {
-    if (slot.error == RD_KAFKA_RESP_ERR_NO_ERROR) continue;
-    flight.open.fetch_add(1, std::memory_order_relaxed);
-    send(flight, slot, now);
+  for (std::size_t i = 0; i < slots.size(); ++i) {
+    if (i + kAhead < slots.size()) slots[i + kAhead].kept.prefetch();
+    if (missing(slots[i])) send(flight, slots[i], now);
   }
   release(flight);
 }
@@ -222,59 +227,25 @@ void Kafka::send(Flight& flight, Slot& slot, TimeNs now) {
   message.token = &slot;
   auto error = RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION;
   if (message.topic != nullptr) {
-    message.headers = headers_of(record, slot);
+    if (slot.way == Way::dead_letter) {
+      const char* const topic = slot.topic == nullptr ? nullptr : rd_kafka_topic_name(slot.topic);
+      message.headers = headers_.make_dead_letter(record, slot.kept, topic, rd_kafka_err2str(slot.refusal));
+    } else {
+      message.headers = headers_.make(record, slot.kept);
+    }
     error = producer.produce(message);
   }
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return;
-  slot.headers = std::move(message.headers);
+  slot.kept.headers = std::move(message.headers);
   slot.error = error;
   // librdkafka's own limit is about this record alone.
   if (error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && slot.way == Way::together) slot.way = Way::alone;
   flight.open.fetch_sub(1, std::memory_order_relaxed);  // not the last: send() holds one
 }
 
-// All but the sequence.
-HeadersPtr Kafka::new_headers(const FlowRecord& record) const {
-  HeadersPtr headers(rd_kafka_headers_new(config_.headers.size() + 2));
-  for (const auto header : config_.headers) {
-    switch (header) {
-      case Header::host: add_header(headers.get(), "host", context_.texts().view(record.host)); break;
-      case Header::run_id: add_header(headers.get(), "run_id", context_.texts().view(record.run_id)); break;
-      case Header::schema: add_header(headers.get(), "schema", schema_); break;
-      case Header::sequence: break;
-    }
-  }
-  return headers;
-}
-
-// To make headers costs as much as all the rest that librdkafka does for a message: those of a message before are used
-// again, with another sequence.
-HeadersPtr Kafka::headers_of(const FlowRecord& record, Slot& slot) const {
-  if (slot.way == Way::dead_letter) {
-    auto headers = new_headers(record);
-    if (sequenced_) add_sequence(headers.get(), record.sequence);
-    if (slot.topic != nullptr) add_header(headers.get(), "topic", rd_kafka_topic_name(slot.topic));
-    add_header(headers.get(), "error", rd_kafka_err2str(slot.refusal));
-    slot.reusable = false;
-    return headers;
-  }
-  if (config_.headers.empty()) return nullptr;
-  auto headers = std::move(slot.headers);
-  if (headers == nullptr || !slot.reusable || slot.host != record.host || slot.run_id != record.run_id) {
-    headers = new_headers(record);
-    slot.host = record.host;
-    slot.run_id = record.run_id;
-    slot.reusable = true;
-  } else if (sequenced_) {
-    rd_kafka_header_remove(headers.get(), "sequence");
-  }
-  if (sequenced_) add_sequence(headers.get(), record.sequence);
-  return headers;
-}
-
 void Kafka::reported(void* token, rd_kafka_resp_err_t error, bool may_be_there, HeadersPtr headers) {
   Slot& slot = *static_cast<Slot*>(token);
-  slot.headers = std::move(headers);
+  slot.kept.headers = std::move(headers);
   slot.error = error;
   if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
     delivered_.fetch_add(1, std::memory_order_relaxed);
@@ -361,7 +332,7 @@ void Kafka::finish(Flight& flight) {
     flight.landed = true;
     if (outcome.ok() && completion) {
       const auto at = std::ranges::find(flights_, &flight, &std::unique_ptr<Flight>::get);
-      if (spare_.size() < kMostSpare && flight.text.capacity() <= kMostSpareChars) spare_.push_back(std::move(*at));
+      if (flight.text.capacity() <= kMostSpareChars) spare_.push_back(std::move(*at));
       flights_.erase(at);
     } else {
       std::string().swap(flight.text);
@@ -390,8 +361,13 @@ void Kafka::broken(std::string text) {
 void Kafka::tick() {
   tell_of_the_oldest();
   bool idle = false;
+  std::vector<std::unique_ptr<Flight>> superfluous;  // freed when the lock is
   {
     const std::lock_guard lock(mutex_);
+    const auto used = spare_.begin() + static_cast<std::ptrdiff_t>(never_used_);
+    superfluous.assign(std::make_move_iterator(spare_.begin()), std::make_move_iterator(used));
+    spare_.erase(spare_.begin(), used);
+    never_used_ = spare_.size();
     idle = std::ranges::all_of(flights_, &Flight::landed, [](const auto& flight) -> Flight& { return *flight; });
   }
   reach_.tick(idle, delivered_.load(std::memory_order_relaxed), *producer_);

@@ -18,6 +18,7 @@
 #include "fffa/plugin.h"
 #include "fffa/stage.h"
 #include "flight.h"
+#include "headers.h"
 #include "producer.h"
 #include "reach.h"
 #include "settings.h"
@@ -41,8 +42,7 @@ class Kafka final : public AsyncSink, public ProducerEvents {
   StageContext& context_;
   Redactor redact_;
   TopicTemplate topic_;
-  std::string_view schema_;  // the header's value
-  bool sequenced_;           // there is a header that is another in each message
+  HeaderMaker headers_;
   std::unique_ptr<RecordFormat> format_;
   std::array<Counter*, kRefusals> refused_{};
   Counter& dead_lettered_;
@@ -51,7 +51,8 @@ class Kafka final : public AsyncSink, public ProducerEvents {
 
   std::mutex mutex_;
   Flights flights_;                             // in the order in which they came
-  std::vector<std::unique_ptr<Flight>> spare_;  // their memory is used again
+  std::vector<std::unique_ptr<Flight>> spare_;  // their memory is used again, that of the last first
+  std::size_t never_used_ = 0;                  // of them, since the tick before
   std::string trouble_;                         // what librdkafka said last ...
   std::uint64_t trouble_at_ = 0;                // ... when so many were delivered
   std::string broken_;                          // why the producer takes nothing more; empty: it does
@@ -81,8 +82,6 @@ class Kafka final : public AsyncSink, public ProducerEvents {
   Producer& single();
   void send(Flight& flight);
   void send(Flight& flight, Slot& slot, TimeNs now);
-  HeadersPtr headers_of(const FlowRecord& record, Slot& slot) const;
-  HeadersPtr new_headers(const FlowRecord& record) const;
   void release(Flight& flight);
   void landed(Flight& flight);
   bool another_way(Flight& flight);

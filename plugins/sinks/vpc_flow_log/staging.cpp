@@ -16,8 +16,6 @@
 namespace fffa::vpc_flow_log {
 namespace {
 
-using common::Descriptor;
-
 constexpr const char* kLockName = ".fffa-upload.lock";
 constexpr std::time_t kKeepEmptyFolder = 3600;  // whoever is about to write into it has done so by then
 constexpr TimeNs kSecond = 1'000'000'000;

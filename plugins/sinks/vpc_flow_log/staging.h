@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "fffa/detail/descriptor.h"
 #include "fffa/record.h"
 #include "fffa/result.h"
-#include "fffa_common/descriptor.h"
 
 namespace fffa::vpc_flow_log {
 
@@ -34,11 +34,11 @@ class Staging {
   // not followed.
   Result<std::vector<StagedFile>> list() const;
   // The folder that holds the file; nothing if it is gone.
-  common::Descriptor open_folder(const StagedFile& file) const;
+  Descriptor open_folder(const StagedFile& file) const;
 
  private:
   std::filesystem::path directory_;
-  common::Descriptor lock_;
+  Descriptor lock_;
 };
 
 }  // namespace fffa::vpc_flow_log

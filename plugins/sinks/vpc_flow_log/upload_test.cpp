@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
+#include <utility>
 
 #include "../../common/aws/http_server.h"
 #include "../../common/test_files.h"
@@ -22,9 +23,13 @@ using common::testing::files_below;
 using common::testing::TemporaryFolder;
 using common::testing::write_plain;
 using fffa::testing::Harness;
+using ::testing::_;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::Ge;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Le;
 using ::testing::Not;
 using ::testing::StartsWith;
 
@@ -123,6 +128,55 @@ TEST_F(Upload, FilesWaitWhileTheStoreIsInTrouble) {
   EXPECT_TRUE(harness->context().captured_log().contains("uploads again"));
   for (const auto& line : harness->context().captured_log().lines())
     EXPECT_THAT(line.message, Not(HasSubstr("secret")));
+}
+
+struct BackOff : Upload {
+  // Seconds from now to a failing attempt, from that to the next, ...; to 10 ms.
+  std::vector<double> pauses(std::size_t count) {
+    std::vector<double> seconds;
+    double waited = 0;
+    for (double failed = busy(); seconds.size() < count && waited < 61; waited += 0.01) {
+      if (const double now = busy(); now != failed) {
+        failed = now;
+        seconds.push_back(std::exchange(waited, 0));
+      }
+      harness->advance(std::chrono::milliseconds(10));
+      harness->run_pending();
+    }
+    return seconds;
+  }
+  double busy() const { return metric("fffa_s3_uploads_total{outcome=\"busy\"}"); }
+};
+
+TEST_F(BackOff, GrowsUpToABoundWithJitter) {
+  store.set_handler([](const Request&) { return reply(503); });
+  leave(kName);
+  start();
+  const auto first = pauses(10);
+  start();
+  const auto second = pauses(10);
+  ASSERT_EQ(first.size(), 10u);
+  ASSERT_EQ(second.size(), 10u);
+  double most = 0.5;
+  for (std::size_t i = 0; i < first.size(); ++i, most = std::min(30.0, 2 * most)) {
+    EXPECT_THAT(first[i], AllOf(Ge(most / 2 - 0.02), Le(most + 0.02))) << i;
+    EXPECT_THAT(second[i], AllOf(Ge(most / 2 - 0.02), Le(most + 0.02))) << i;
+  }
+  EXPECT_NE(first, second) << "two processes that failed at once come back at different times";
+}
+
+TEST_F(BackOff, BeginsAnewAfterASuccess) {
+  store.set_handler([](const Request&) { return reply(503); });
+  leave(kName);
+  start();
+  EXPECT_EQ(pauses(5).size(), 5u);
+  store.set_handler([](const Request&) { return stored(); });
+  harness->advance(std::chrono::seconds(30));
+  harness->run_pending();
+  ASSERT_THAT(waiting(), IsEmpty());
+  store.set_handler([](const Request&) { return reply(503); });
+  leave(kName);
+  EXPECT_THAT(pauses(2), ElementsAre(_, AllOf(Ge(0.23), Le(0.52)))) << "the first until it looks again";
 }
 
 TEST_F(Upload, AFileThatIsRefusedHoldsNoOtherUp) {

@@ -162,8 +162,7 @@ class Uploader::Worker {
 
   aws::Uploaded upload(const StagedFile& file) {
     const auto folder = staging_.open_folder(file);
-    common::Descriptor opened(folder ? ::openat(folder.get(), file.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
-                                     : -1);
+    Descriptor opened(folder ? ::openat(folder.get(), file.name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1);
     struct stat status {};
     if (!opened || ::fstat(opened.get(), &status) != 0)
       return {Kind::rejected, false, system_error("open " + file.name).message, {}};

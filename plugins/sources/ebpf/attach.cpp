@@ -54,7 +54,7 @@ int try_load(bpf_prog_type type, std::int32_t value, const bpf_prog_load_opts& o
   program[0].code = BPF_ALU64 | BPF_MOV | BPF_K;
   program[0].imm = value;
   program[1].code = BPF_JMP | BPF_EXIT;
-  const Fd loaded(bpf_prog_load(type, "fffa_probe", "GPL", program.data(), program.size(), &options));
+  const Descriptor loaded(bpf_prog_load(type, "fffa_probe", "GPL", program.data(), program.size(), &options));
   return loaded ? 0 : errno;
 }
 
@@ -119,7 +119,7 @@ Result<Attachment> attach_xdp(int program, const Target& target, bool generic) {
   Attachment attachment(generic ? Hook::xdp_generic : Hook::xdp_native, Direction::ingress, target);
   const int fd = bpf_link_create(program, static_cast<int>(target.ifindex), BPF_XDP, &options);
   if (fd >= 0) {
-    attachment.link_ = Fd(fd);
+    attachment.link_ = Descriptor(fd);
     return attachment;
   }
   const std::string what = "attach XDP to " + target.name + (generic ? " in generic mode" : " in native mode");
@@ -133,7 +133,7 @@ Result<Attachment> attach_tcx(int program, const Target& target, Direction direc
   Attachment attachment(Hook::tcx, direction, target);
   const int fd = create_tcx_link(program, target.ifindex, direction);
   if (fd < 0) return kernel_error("attach TCX to " + target.name);
-  attachment.link_ = Fd(fd);
+  attachment.link_ = Descriptor(fd);
   return attachment;
 }
 
@@ -181,8 +181,8 @@ int probe_tracing(const char* function, bpf_attach_type how) noexcept {
   return try_load(BPF_PROG_TYPE_TRACING, 0, options);
 }
 
-Result<Fd> attach_tracing(int program, std::string_view what) {
-  Fd link(bpf_raw_tracepoint_open(nullptr, program));
+Result<Descriptor> attach_tracing(int program, std::string_view what) {
+  Descriptor link(bpf_raw_tracepoint_open(nullptr, program));
   if (!link) return kernel_error("attach to " + std::string(what));
   return link;
 }

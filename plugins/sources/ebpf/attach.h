@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "fd.h"
+#include "fffa/detail/descriptor.h"
 #include "fffa/record.h"
 #include "fffa/result.h"
 
@@ -66,7 +66,7 @@ class Attachment {
   Hook hook_;
   Direction direction_;
   Target target_;
-  Fd link_;                         // all but clsact
+  Descriptor link_;                 // all but clsact
   std::shared_ptr<Clsact> clsact_;  // clsact: shared by both directions of the interface
   std::uint32_t program_id_ = 0;    // clsact
 };
@@ -88,7 +88,7 @@ std::optional<bool> has_netfilter_links() noexcept;
 // Whether a program may trace a function of the kernel's, or with BPF_TRACE_RAW_TP a tracepoint: 0, or why not (EPERM).
 int probe_tracing(const char* function, bpf_attach_type how) noexcept;
 // Attaches a program that traces.
-Result<Fd> attach_tracing(int program, std::string_view what);
+Result<Descriptor> attach_tracing(int program, std::string_view what);
 
 // Waits until no processor runs a program, or has a packet in its hands, that did so at the call.
 void wait_for_running_programs() noexcept;

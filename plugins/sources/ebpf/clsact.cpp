@@ -46,8 +46,8 @@ bpf_tc_opts make_options() {
 
 // A name in the namespace's list of abstract sockets, which the kernel takes back when the process dies, however it
 // dies.
-Result<Fd> claim(std::uint32_t ifindex, const std::string& name) {
-  Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+Result<Descriptor> claim(std::uint32_t ifindex, const std::string& name) {
+  Descriptor fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd) return kernel_error("open a socket");
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -62,7 +62,7 @@ Result<Fd> claim(std::uint32_t ifindex, const std::string& name) {
 
 // True if a filter is on the qdisc's hook `parent`, or if that cannot be told.
 bool has_filters(std::uint32_t ifindex, std::uint32_t parent) noexcept {
-  Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
+  Descriptor fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE));
   struct {
     nlmsghdr header;
     tcmsg message;
@@ -94,14 +94,14 @@ std::map<std::uint32_t, std::weak_ptr<Clsact>>& held() {
 }  // namespace
 
 std::string program_name(std::uint32_t program_id) {
-  Fd fd(bpf_prog_get_fd_by_id(program_id));
+  Descriptor fd(bpf_prog_get_fd_by_id(program_id));
   bpf_prog_info info{};
   std::uint32_t size = sizeof info;
   if (!fd || bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) return {};
   return {info.name, ::strnlen(info.name, sizeof info.name)};
 }
 
-Clsact::Clsact(std::uint32_t ifindex, std::string name, Fd claim)
+Clsact::Clsact(std::uint32_t ifindex, std::string name, Descriptor claim)
     : ifindex_(ifindex), name_(std::move(name)), claim_(std::move(claim)) {}
 
 Result<std::shared_ptr<Clsact>> Clsact::open(std::uint32_t ifindex, const std::string& name) {

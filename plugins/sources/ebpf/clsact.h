@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "fd.h"
+#include "fffa/detail/descriptor.h"
 #include "fffa/record.h"
 #include "fffa/result.h"
 
@@ -31,12 +31,12 @@ class Clsact {
   std::optional<std::uint32_t> attached(Direction direction) const noexcept;
 
  private:
-  Clsact(std::uint32_t ifindex, std::string name, Fd claim);
+  Clsact(std::uint32_t ifindex, std::string name, Descriptor claim);
   bool empty() const noexcept;
 
   std::uint32_t ifindex_;
   std::string name_;
-  Fd claim_;           // held while we live: see claim()
+  Descriptor claim_;   // held while we live: see claim()
   bool ours_ = false;  // we made the qdisc
 };
 

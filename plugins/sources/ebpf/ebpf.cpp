@@ -83,8 +83,8 @@ Result<void> Ebpf::start() {
 }
 
 Result<void> Ebpf::watch() {
-  clock_alarm_ = Fd(::timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK));
-  events_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
+  clock_alarm_ = Descriptor(::timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK));
+  events_ = Descriptor(::epoll_create1(EPOLL_CLOEXEC));
   if (!clock_alarm_ || !events_) return system_error("wait for events");
   arm(clock_alarm_.get());
   for (const int fd : {clock_alarm_.get(), ports_.fd(), table_->ring_fd(), netfilter_ ? netfilter_->fd() : -1}) {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "config.h"
-#include "fd.h"
+#include "fffa/detail/descriptor.h"
 #include "fffa/plugin.h"
 #include "kernel_table.h"
 #include "netfilter.h"
@@ -50,8 +50,8 @@ class Ebpf final : public Source {
   Ports ports_;
   std::unique_ptr<Netfilter> netfilter_;  // none: not wanted, or not allowed
   std::unique_ptr<Readout> readout_;
-  Fd clock_alarm_;  // readable when the wall clock was set
-  Fd events_;       // readable when anything has happened: interfaces, ring buffer, clock
+  Descriptor clock_alarm_;  // readable when the wall clock was set
+  Descriptor events_;       // readable when anything has happened: interfaces, ring buffer, clock
   TimeNs next_edge_ = 0;
   std::int64_t next_check_ = 0;  // CLOCK_MONOTONIC
   std::int64_t step_ = 0;   // the wall clock was set by this much, which a pass that begins from now on will cut off

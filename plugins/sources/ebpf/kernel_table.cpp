@@ -151,7 +151,7 @@ Result<void> KernelTable::map_records() {
 }
 
 Result<int> KernelTable::program(Program which) {
-  Fd& place = programs_[static_cast<std::size_t>(which)];
+  Descriptor& place = programs_[static_cast<std::size_t>(which)];
   if (!place) {
     auto loaded = load_program(which);
     if (!loaded) return loaded.error();
@@ -161,7 +161,7 @@ Result<int> KernelTable::program(Program which) {
 }
 
 // libbpf loads the programs of an object together: this one comes from an object of its own, with the table's maps.
-Result<Fd> KernelTable::load_program(Program which) {
+Result<Descriptor> KernelTable::load_program(Program which) {
   const char* name = kPrograms[static_cast<std::size_t>(which)];
   libbpf_set_print(listen);
   libbpf_said.clear();
@@ -184,7 +184,7 @@ Result<Fd> KernelTable::load_program(Program which) {
     if (const int error = bpf_map__reuse_fd(map, fd); error != 0) return load_failure(-error);
   }
   if (const int error = bpf_object__load(object.get()); error != 0) return load_failure(-error);
-  Fd program(::fcntl(bpf_program__fd(chosen), F_DUPFD_CLOEXEC, 0));
+  Descriptor program(::fcntl(bpf_program__fd(chosen), F_DUPFD_CLOEXEC, 0));
   if (!program) return system_error("keep a kernel program");
   return program;
 }

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "attach.h"
-#include "fd.h"
+#include "fffa/detail/descriptor.h"
 #include "fffa/record.h"
 #include "fffa/result.h"
 #include "fffa_bpf/types.h"
@@ -105,10 +105,10 @@ class KernelTable {
   bool read_place(std::uint32_t place, fffa_interface_counters& sum);
   static int on_event(void* context, void* data, std::size_t size);
 
-  Result<Fd> load_program(Program which);
+  Result<Descriptor> load_program(Program which);
 
   SkeletonPtr skeleton_;
-  std::array<Fd, static_cast<std::size_t>(Program::count)> programs_;  // by Program; none until it is asked for
+  std::array<Descriptor, static_cast<std::size_t>(Program::count)> programs_;  // by Program; none until it is asked for
   std::unique_ptr<ring_buffer, Ring> ring_;
   struct RingReader {
     const std::function<bool(const fffa_event&)>* take = nullptr;

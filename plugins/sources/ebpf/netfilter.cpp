@@ -65,9 +65,9 @@ std::string_view name_of(std::uint32_t hook) {
   return fffa::hook_name(static_cast<NetfilterHook>(hook + 1));
 }
 
-Result<Fd> attach_at(int program, std::uint32_t family, std::uint32_t hook, bool last) {
+Result<Descriptor> attach_at(int program, std::uint32_t family, std::uint32_t hook, bool last) {
   for (int i = 1; i <= kPriorities; ++i) {
-    Fd link(create_link(program, family, hook, last ? INT_MAX - i : INT_MIN + i));
+    Descriptor link(create_link(program, family, hook, last ? INT_MAX - i : INT_MIN + i));
     if (link) return link;
     if (errno != EBUSY) break;
   }

@@ -13,8 +13,8 @@
 #include <vector>
 
 #include "config.h"
-#include "fd.h"
 #include "fffa/context.h"
+#include "fffa/detail/descriptor.h"
 #include "fffa/record.h"
 #include "kernel_table.h"
 #include "rule_fields.h"
@@ -71,7 +71,7 @@ class Netfilter {
   KernelTable& table_;
   RuleTexts texts_;
   bool said_full_ = false;
-  std::vector<Fd> links_;
+  std::vector<Descriptor> links_;
   std::unique_ptr<HookTable> held_hooks_;  // before kernel 6.4
   std::unique_ptr<RuleTracer> rules_;      // none: not wanted, or not allowed
   std::uint64_t listings_ = 0;             // of rules_ that were searched for queues

@@ -14,8 +14,8 @@
 #include <optional>
 
 #include "attach.h"
-#include "fd.h"
 #include "fffa/capabilities.h"
+#include "fffa/detail/descriptor.h"
 #include "netfilter_findings.h"
 
 namespace fffa::ebpf {
@@ -149,9 +149,9 @@ Result<void> check_privileges() {
 }
 
 Result<void> check_descriptors() {
-  std::array<Fd, kDescriptors> spare;
+  std::array<Descriptor, kDescriptors> spare;
   for (auto& fd : spare) {
-    fd = Fd(::eventfd(0, EFD_CLOEXEC));
+    fd = Descriptor(::eventfd(0, EFD_CLOEXEC));
     if (!fd)
       return system_error("fewer than " + std::to_string(kDescriptors) + " file descriptors are left (`ulimit -n`)");
   }

@@ -22,8 +22,8 @@ namespace {
 constexpr std::size_t kBufferSize = 32768;
 constexpr int kEventBuffer = 1 << 20;
 
-Result<Fd> open_socket(int flags, std::uint32_t groups) {
-  Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE));
+Result<Descriptor> open_socket(int flags, std::uint32_t groups) {
+  Descriptor fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE));
   if (!fd) return kernel_error("open a netlink socket");
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "fd.h"
+#include "fffa/detail/descriptor.h"
 #include "fffa/record.h"
 #include "fffa/result.h"
 
@@ -65,15 +65,15 @@ class RtNetlink {
   Result<std::vector<std::uint32_t>> default_route_links();
 
  private:
-  RtNetlink(Fd events, Fd requests) : events_(std::move(events)), requests_(std::move(requests)) {}
+  RtNetlink(Descriptor events, Descriptor requests) : events_(std::move(events)), requests_(std::move(requests)) {}
 
   template <typename Visit>
   Result<void> dump(int type, int family, Visit visit);
   template <typename Visit>
   Result<bool> dump_once(int type, int family, Visit visit);
 
-  Fd events_;
-  Fd requests_;
+  Descriptor events_;
+  Descriptor requests_;
   std::uint32_t sequence_ = 0;
 };
 

@@ -36,7 +36,7 @@ FFFA_CONFIG(Config, (brokers, "HOST:PORT of some brokers, from which the others 
             (commit_interval, "how often it is told to Kafka what was delivered",
              range(std::chrono::milliseconds(100), std::chrono::minutes(10))),
             (librdkafka, "properties of librdkafka, as in {security.protocol: SASL_SSL}; TLS and SASL are set here",
-             may_be_empty))
+             may_be_empty, may_be_literal))
 
 // `topics`, or the one of `topic`.
 inline std::vector<std::string> topics_of(const Config& config) {

@@ -32,6 +32,7 @@ std::vector<Resource> Kafka::resources(const Config& config) {
 
 void Kafka::check(const Config& config, Checker& checker) {
   kafka::check_brokers(config.brokers, checker);
+  kafka::check_secrets(config.librdkafka, checker);
   if (config.topics.empty() == !config.topic) checker.error("topics", "either `topics` or `topic` says what is read");
   if (config.topic) {
     if (const auto wrong = kafka::wrong_topic(*config.topic); !wrong.empty()) checker.error("topic", wrong);

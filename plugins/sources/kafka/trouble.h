@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What is wrong at the moment, said once: in the log with its place in the configuration, and in /healthz while it
-// lasts.
+// What is wrong at the moment, said once: in the log, with the option where to look, and in /healthz while it lasts.
 #pragma once
 
 #include <chrono>
@@ -32,8 +31,7 @@ class Trouble {
     tell();
     if (said) return;
     known.said = now;
-    context_.log().error(text + ": tried again until it succeeds (sources." + context_.id() + "." +
-                         std::string(option) + ")");
+    context_.log().error(text + ": tried again until it succeeds, see `" + std::string(option) + "`");
   }
   void clear(const std::string& about) {
     if (all_.erase(about) == 0) return;

@@ -91,7 +91,7 @@ bool Pcap::goes_on() const {
 
 Result<void> Pcap::finish(Reader::Next why) {
   track_pending();
-  read_out(newest_);
+  read_out(newest_ + 1);  // the newest packet is before it
   const bool stopped = why == Reader::Next::packet || ended_early_;
   const std::string kept =
       counts_.packets == 0 ? "" : "; the " + std::to_string(counts_.packets) + " packets before it are counted";
@@ -156,13 +156,14 @@ void Pcap::heed_time(TimeNs time) {
     newest_ = std::max(newest_, time);
     return;
   }
-  const bool first = next_edge_ == 0;
-  const bool back = time < next_edge_;
+  const TimeNs due = next_edge_;
   next_edge_ = edge_after(time);
   newest_ = std::max(newest_, time);
-  if (first) return;
+  if (due == 0) return;
   track_pending();
-  read_out(back ? batch_.watermark : next_edge_ - interval);
+  read_out(time < due ? batch_.watermark : due);
+  // Nothing happened since `due`: what was counted before it is not of the pause.
+  if (next_edge_ - interval > due) read_out(next_edge_ - interval);
 }
 
 // Waits until the packet's time has come (at once for the first one, and where the clock was set back). Meanwhile edges

@@ -11,6 +11,7 @@
 
 #include <atomic>
 #include <thread>
+#include <tuple>
 
 #include "capture_builder_test.h"
 #include "packet_builder.h"
@@ -128,10 +129,13 @@ TEST_F(PcapSource, ReadsOutAtEdgesOfPacketTime) {
   ClassicFile made;
   for (const std::uint32_t second : {11, 12, 14, 15, 29, 3600}) made.packet(second, 7, tcp(false, second, 0, 0x10));
   ASSERT_TRUE(run(file(made.bytes), "drain_interval: 5s").ok());
-  std::vector<std::pair<TimeNs, std::uint64_t>> got;
-  for (const auto& batch : batches_) got.emplace_back(batch.watermark, batch.volume().packets);
-  const std::vector<std::pair<TimeNs, std::uint64_t>> want = {
-      {15 * kSecond, 3}, {25 * kSecond, 1}, {3600 * kSecond, 1}, {3600 * kSecond + 7000, 1}};
+  std::vector<std::tuple<TimeNs, std::uint64_t, std::uint64_t>>
+      got;  // watermark, packets in records, and of the interface
+  for (const auto& batch : batches_)
+    got.emplace_back(batch.watermark, batch.volume().packets, batch.interfaces.at(0).seen.packets);
+  const std::vector<std::tuple<TimeNs, std::uint64_t, std::uint64_t>> want = {
+      {15 * kSecond, 3, 3}, {20 * kSecond, 1, 1},   {25 * kSecond, 0, 0},
+      {30 * kSecond, 1, 1}, {3600 * kSecond, 0, 0}, {3600 * kSecond + 7001, 1, 1}};
   EXPECT_EQ(got, want);
   expect_balance();
 }
@@ -231,7 +235,7 @@ TEST_F(PcapSource, ManyRecordsComeInSeveralBatchesWithOneNewWatermark) {
   ASSERT_TRUE(run(file(made.bytes)).ok());
   ASSERT_GT(batches_.size(), 2u);
   for (std::size_t i = 0; i + 1 < batches_.size(); ++i) EXPECT_EQ(batches_[i].watermark, 0);
-  EXPECT_EQ(batches_.back().watermark, 10 * kSecond + 9999 * 1000);
+  EXPECT_EQ(batches_.back().watermark, 10 * kSecond + 9999 * 1000 + 1);
 }
 
 // Of a run that is abandoned after so many batches.

@@ -21,7 +21,7 @@
 // `5m`, `1h`, `7d`), ByteSize (`75MB`, `16MiB`), Secret, enums. Containers: std::optional, std::vector,
 // std::map<std::string, T>. Nested structs. std::variant of bound structs, each with a `static constexpr
 // std::string_view kType`, chosen by their key `type`. Attributes after the doc line: fffa::range(min, max),
-// fffa::required, fffa::may_be_empty.
+// fffa::required, fffa::may_be_empty, fffa::may_be_literal.
 #pragma once
 
 #include <string>

@@ -153,13 +153,8 @@ class ProtobufFormat final : public RecordFormat {
     const auto count = std::min<std::size_t>(record.label_count, record.labels.size());
     for (std::size_t i = 0; i < count; ++i) {
       std::string entry;
-      for (const auto& [tag, handle] : {std::pair{'\x0a', record.labels[i].name}, {'\x12', record.labels[i].value}}) {
-        const std::string text = repaired(texts_.view(handle));
-        char length[kMostVarint];
-        entry += tag;
-        entry.append(length, put_varint(length, text.size()));
-        entry += text;
-      }
+      detail::wire::put_bytes(entry, 1, repaired(texts_.view(record.labels[i].name)));
+      detail::wire::put_bytes(entry, 2, repaired(texts_.view(record.labels[i].value)));
       out = put_good(put_tag<I>(out), entry);
     }
     return out;

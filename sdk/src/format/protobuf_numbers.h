@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string_view>
 
+#include "fffa/detail/protobuf_wire.h"
 #include "field_table.h"
 
 namespace fffa::detail {
@@ -120,8 +121,6 @@ constexpr bool is_signed(const Field& field) {
   return field.name == "netfilter_priority";
 }
 
-// How a field is written, by the encoding's own numbers.
-enum class Wire : std::uint8_t { varint = 0, fixed64 = 1, bytes = 2 };
 constexpr Wire wire_of(const Field& field) {
   switch (field.type) {
     case FieldType::boolean:

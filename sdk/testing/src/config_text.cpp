@@ -153,6 +153,7 @@ class Parser {
     if (c == '"' || c == '\'') {
       node.quoted = true;
       node.value = quoted(line, at, c);
+      node.secret = node.value.starts_with("${");
       return node;
     }
     std::size_t end = inside ? std::min(line.text.find_first_of(",]}", at), line.text.size()) : line.text.size();
@@ -164,6 +165,7 @@ class Parser {
     node.value = line.text.substr(at, end - at);
     at = end;
     node.value.erase(node.value.find_last_not_of(' ') + 1);
+    node.secret = node.value.starts_with("${");
     if (node.value.empty() || node.value == "null" || node.value == "~") node.kind = ConfigNode::Kind::null;
     return node;
   }

@@ -102,6 +102,7 @@ int main(int argc, char** argv) {
     } else if (static_cast<Sink&>(**stage).write(*batch).ok()) {
       delivered += kPerBatch;
     }
+    context.run_pending();  // uploads, too
     spent = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - cpu - making;
   }
   if (type.kind == StageKind::async_sink) static_cast<AsyncSink&>(**stage).flush();
@@ -109,6 +110,10 @@ int main(int argc, char** argv) {
   const double count = static_cast<double>(delivered);
   std::printf("%-14s %8.3f M records/s of CPU time %8.1f ns/record %8.3f M records/s in all\n", type.name,
               count / spent / 1e6, spent / count * 1e9, count / (seconds_of(CLOCK_MONOTONIC) - wall - making) / 1e6);
+  const auto metric = [&](const char* series) { return context.captured_metrics().value(series); };
+  if (const double bytes = metric("fffa_s3_uploaded_bytes_total"); bytes > 0)
+    std::printf("%-14s %8.3f MB uploaded, %g files, %g wait\n", "", bytes / 1e6,
+                metric("fffa_s3_uploads_total{outcome=\"stored\"}"), metric("fffa_s3_waiting_files"));
   stage->reset();
   context.forget_pending();
   return 0;

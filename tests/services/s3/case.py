@@ -14,14 +14,14 @@ from flowlogs_reader import S3FlowLogsReader
 from run import START, TICK, Run
 from servers import PASSWORD, USER, Minio, Proxy
 
-MINIO, FFFA, WRITER, PLUGIN, CLOCK = (os.environ[name] for name in ("S3_TEST_MINIO", "S3_TEST_FFFA", "S3_TEST_WRITER", "S3_TEST_PLUGIN", "S3_TEST_CLOCK"))
+FFFA, PLUGINS, CLOCK = (os.environ[name] for name in ("S3_TEST_FFFA", "S3_TEST_PLUGINS", "S3_TEST_CLOCK"))
 MIB = 1024 * 1024
 FOLDER = "AWSLogs/111122223333/vpcflowlogs/us-east-1/2026/01/01"
 
 
-def client(url, **credentials):
-    names = {"aws_access_key_id": USER, "aws_secret_access_key": PASSWORD, **credentials}
-    return boto3.client("s3", endpoint_url=url, region_name="us-east-1", config=botocore.config.Config(proxies={}), **names)
+def client(url, **options):
+    return boto3.client("s3", endpoint_url=url, region_name="us-east-1", config=botocore.config.Config(proxies={}), aws_access_key_id=USER,
+                        aws_secret_access_key=PASSWORD, **options)
 
 
 class S3Case(unittest.TestCase):
@@ -32,9 +32,13 @@ class S3Case(unittest.TestCase):
             del os.environ[name]
         os.environ.update(AWS_EC2_METADATA_DISABLED="true", AWS_CONFIG_FILE="/dev/null", AWS_SHARED_CREDENTIALS_FILE="/dev/null")
         cls.root = tempfile.TemporaryDirectory(prefix="fffa-s3-")
-        cls.minio = Minio(MINIO, cls.root.name)
-        cls.minio.start()
-        cls.s3 = client(cls.minio.url)
+        cls.minio, cls.s3 = cls.start_store(pathlib.Path(cls.root.name))
+
+    @classmethod
+    def start_store(cls, folder):
+        store = Minio(folder)
+        store.start()
+        return store, client(store.url)
 
     @classmethod
     def tearDownClass(cls):
@@ -50,6 +54,16 @@ class S3Case(unittest.TestCase):
 
     def run_fffa(self, endpoint=None, bucket=None, **options):
         return Run(FFFA, self.folder, bucket or self.bucket, endpoint or self.minio.url, **options)
+
+    def run_numbered(self, options="", **others):
+        """Of numbered records (probe.cpp), without an aggregator."""
+        stages = f"sources: {{flows: {{type: numbered, journal: {self.folder / 'journal'}, {options}}}}}"
+        return self.run_fffa(stages=stages, plugins=("--plugin-path", PLUGINS), **others)
+
+    def journal(self, what):
+        """Numbers of records that were `emitted` or `delivered`, as often as they were."""
+        lines = (line.split() for line in (self.folder / "journal").read_text().splitlines())
+        return [number for word, first, end in lines if word == what for number in range(int(first), int(end))]
 
     def proxy(self):
         proxy = Proxy(self.minio)

@@ -6,7 +6,8 @@
 #include <time.h>
 #include <unistd.h>
 
-int clock_gettime(clockid_t clock, struct timespec* now) {
+/* The build hides what is not marked. */
+__attribute__((visibility("default"))) int clock_gettime(clockid_t clock, struct timespec* now) {
   const char* off = getenv("CLOCK_OFF");
   const int status = (int)syscall(SYS_clock_gettime, clock, now);
   if (status == 0 && clock == CLOCK_REALTIME && off) now->tv_sec += atol(off);

@@ -63,15 +63,18 @@ class Faults(S3Case):
         """By more than the quarter of an hour that a store takes, slow and fast."""
         # A sanitizer wants to be the first library, unless it is told that another one may be.
         environment = {"LD_PRELOAD": CLOCK, "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
-        for number, off in enumerate((-20 * 60, 20 * 60, 400 * 86400)):
-            with self.subTest(off=off), self.run_fffa(environment=environment | {"CLOCK_OFF": str(off)}) as run:
+        for number, off in enumerate((0, -20 * 60, 20 * 60, 400 * 86400)):
+            proxy = self.proxy()
+            with self.subTest(off=off), self.run_fffa(endpoint=proxy.url, environment=environment | {"CLOCK_OFF": str(off)}) as run:
                 first = number * 100
                 run.send(range(first, first + 100), 1 + 5 * number)
                 run.pass_time(6 + 5 * number)
                 wait_until(lambda: not run.staged() and run.metric('fffa_s3_uploads_total{outcome="stored"}') == 1, "uploaded all the same")
-                self.assertEqual(run.metric('fffa_s3_uploads_total{outcome="denied"}'), 0, "the first refusal says what time it is")
+                stored, refused = ("PUT", 200, ""), ("PUT", 403, "RequestTimeTooSkewed")
+                self.assertEqual(proxy.answers, [refused, stored] if off else [stored], "the first refusal says what time it is")
+                self.assertEqual(run.metric('fffa_s3_uploads_total{outcome="denied"}'), 0)
                 self.assertEqual(run.end(), 0)
-        self.assertEqual(self.numbers(), list(range(300)))
+        self.assertEqual(self.numbers(), list(range(400)))
 
     def test_wrong_credentials(self):
         keys = self.folder / "keys"

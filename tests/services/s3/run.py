@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""One run of fffa that reads packets from a pipe and uploads VPC Flow Log files."""
+"""One run of fffa that uploads VPC Flow Log files: of packets from a pipe, or of what `stages` says."""
 import json
 import os
 import pathlib
+import re
 import signal
 import struct
 import subprocess
@@ -15,10 +16,6 @@ START = 1_767_225_600  # 2026-01-01 00:00:00
 TICK = 59_999  # the number of packets that only move time
 
 PIPELINE = """
-sources:
-  packets: {{type: pcap, path: "-"}}
-aggregators:
-  flows: {{type: flow_cache, inputs: [packets], interval: 60s}}
 sinks:
   logs:
     type: vpc_flow_log
@@ -29,8 +26,15 @@ sinks:
     bucket: {bucket}
     endpoint: {endpoint}
 {more}
+{stages}
 shutdown_timeout: {shutdown}
 metrics: {{listen: "127.0.0.1:{port}"}}
+"""
+PACKETS = """
+sources:
+  packets: {type: pcap, path: "-"}
+aggregators:
+  flows: {type: flow_cache, inputs: [packets], interval: 60s}
 """
 SINK_LINE = PIPELINE.splitlines().index("  logs:") + 1
 
@@ -46,24 +50,25 @@ def packet(number, second):
 class Run:
     """`with` ends it if it still runs."""
 
-    def __init__(self, fffa, folder, bucket, endpoint, more="", shutdown="10s", environment=None):
+    def __init__(self, fffa, folder, bucket, endpoint, more="", shutdown="10s", environment=None, stages=PACKETS, plugins=()):
         self.folder, self.port = pathlib.Path(folder), free_port()
         self.staging = self.folder / "staging"
         self.config = self.folder / "pipeline.yaml"
-        self.write_config(bucket=bucket, endpoint=endpoint, more=more, shutdown=shutdown)
+        self.write_config(bucket, endpoint, more, shutdown, stages)
         self.log = self.folder / "fffa.log"
         clean = {k: v for k, v in os.environ.items() if not k.startswith("AWS_") and "proxy" not in k.lower()}
         clean.update({"AWS_EC2_METADATA_DISABLED": "true", "AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": PASSWORD, "HOME": str(folder)})
         clean.update(environment or {})
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([fffa, "run", self.config], stdin=subprocess.PIPE, stderr=log, stdout=log,
+            self.process = subprocess.Popen([fffa, "run", *plugins, self.config], stdin=subprocess.PIPE, stderr=log, stdout=log,
                                             env={k: v for k, v in clean.items() if v is not None})
         self.process.stdin.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
         self.process.stdin.flush()
 
-    def write_config(self, bucket, endpoint, more, shutdown):
+    def write_config(self, bucket, endpoint, more, shutdown, stages=PACKETS):
         lines = "\n".join("    " + line for line in more.splitlines())
-        self.config.write_text(PIPELINE.format(staging=self.staging, bucket=bucket, endpoint=endpoint, more=lines, shutdown=shutdown, port=self.port))
+        self.config.write_text(PIPELINE.format(staging=self.staging, bucket=bucket, endpoint=endpoint, more=lines, stages=stages, shutdown=shutdown,
+                                               port=self.port))
 
     def __enter__(self):
         return self
@@ -112,6 +117,11 @@ class Run:
                 if name.startswith(series.split("{")[0]) and all(label in name for label in series.partition("{")[2].rstrip("}").split(",")):
                     return float(value)
         return 0.0
+
+    def peak(self):
+        """Bytes of memory that were resident at most."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(re.search(r"VmHWM:\s+(\d+)", status)[1])
 
     def staged(self):
         """Sealed files that wait."""

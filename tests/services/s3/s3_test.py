@@ -5,7 +5,9 @@ import unittest
 
 from faults import Faults  # noqa: F401
 from kills import Kills  # noqa: F401
+from memory import Memory  # noqa: F401
 from staging import Staging  # noqa: F401
+from tls import Tls  # noqa: F401
 from uploads import Uploads  # noqa: F401
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: MIT
 """What the S3 tests talk to: MinIO, a proxy before it that misbehaves when told to, a metadata service with a role. Loopback only."""
+import contextlib
 import http.client
 import http.server
 import json
 import os
 import pathlib
+import re
+import select
 import socket
+import ssl
 import struct
 import subprocess
 import threading
@@ -21,24 +25,35 @@ def free_port():
 
 
 class Minio:
-    """Its data outlive a stop; ended by its own id."""
+    """The program S3_TEST_MINIO. Its data outlive a stop; ended by its own id. With `certificates` (a folder with public.crt, private.key) it
+    speaks https, as localhost."""
 
-    def __init__(self, program, folder):
-        self.program, self.folder, self.port, self.process = program, pathlib.Path(folder), free_port(), None
+    def __init__(self, folder, certificates=None):
+        self.folder, self.port, self.process = pathlib.Path(folder), free_port(), None
+        self.program = [os.environ["S3_TEST_MINIO"], "server", "--quiet", "--address", f"127.0.0.1:{self.port}"]
         self.url = f"http://127.0.0.1:{self.port}"
+        if certificates:
+            self.program += ["--certs-dir", certificates]
+            self.url = f"https://localhost:{self.port}"
+
+    def is_ready(self):
+        if self.url.startswith("https"):  # whom its clients trust is theirs to say
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=2, context=ssl._create_unverified_context())
+        else:
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
+        with contextlib.closing(connection):
+            connection.request("GET", "/minio/health/ready")
+            return connection.getresponse().status == 200
 
     def start(self):
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.folder), "MINIO_ROOT_USER": USER, "MINIO_ROOT_PASSWORD": PASSWORD,
                        "MINIO_DOMAIN": "localhost", "MINIO_BROWSER": "off", "MINIO_UPDATE": "off", "MINIO_CALLHOME_ENABLE": "off"}
         with open(self.folder / "minio.log", "ab") as log:
-            self.process = subprocess.Popen([self.program, "server", "--quiet", "--address", f"127.0.0.1:{self.port}", self.folder / "data"],
-                                            env=environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen([*self.program, self.folder / "data"], env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
-                connection.request("GET", "/minio/health/ready")
-                if connection.getresponse().status == 200:
+                if self.is_ready():
                     return
             except OSError:
                 pass
@@ -76,11 +91,12 @@ ERROR = "<?xml version='1.0'?><Error><Code>{}</Code><Message>made up</Message></
 class Proxy(Server):
     """Passes requests on to a store. `faults` holds, for each request to come that `matches`, one of
     500, 503 (SlowDown), "200" (with an error in the body), "reset" (in the middle of the body), "lost" (done, but the answer is lost),
-    "slow" (bytes trickle), "expired" (the credentials), None. Access keys in `expired` have expired."""
+    "slow" (bytes trickle), "expired" (the credentials), None. Access keys in `expired` have expired. `answers` are the store's own:
+    method, status, error code."""
 
     def __init__(self, store):
         self.store, self.faults, self.seen, self.matches = store, [], [], lambda method, path: True
-        self.expired, self.hosts = set(), set()
+        self.expired, self.hosts, self.answers = set(), set(), []
         super().__init__(ProxyHandler)
 
 
@@ -135,6 +151,8 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
             content = reply.read()
         except OSError:
             return self.cut()
+        code = re.search(rb"<Code>(.*?)</Code>", content)
+        proxy.answers.append((self.command, reply.status, code[1].decode() if code else ""))
         if fault == "lost":
             return self.cut()
         self.send_response_only(reply.status)
@@ -147,6 +165,33 @@ class ProxyHandler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(content)
 
     do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = handle_any
+
+
+class Tunnel(Server):
+    """A proxy for https: passes bytes on to whom CONNECT names, and notes them."""
+
+    def __init__(self):
+        self.asked = []
+        super().__init__(TunnelHandler)
+
+
+class TunnelHandler(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_CONNECT(self):
+        self.server.asked.append(self.path)
+        host, _, port = self.path.rpartition(":")
+        with socket.create_connection((host, int(port))) as store:
+            self.send_response_only(200)
+            self.end_headers()
+            other = {self.connection: store, store: self.connection}
+            while True:
+                for end in select.select(other, [], [])[0]:
+                    data = end.recv(65536)
+                    if not data:
+                        return
+                    other[end].sendall(data)
 
 
 class Metadata(Server):

@@ -29,16 +29,22 @@ class Staging(S3Case):
         wait_until(lambda: any(d["stage"] == "logs" and trouble in d["reason"] for d in run.degraded()), f"health says: {trouble}")
         self.assertRegex(run.said(), rf"{trouble}.*pipeline\.yaml:{SINK_LINE}:\d+\)")
 
+    def first_on_disk(self, run):
+        run.send(range(1000), 1)
+        run.pass_time(3)
+        wait_until(lambda: run.metric('fffa_stage_sent_records_total{stage="logs"}') == 1000, "the first are on disk")
+
+    def run_full(self, run):
+        self.fill()
+        run.send(range(1000, 30_000), 3)
+        run.pass_time(5)
+        self.said_where(run, "No space left on device")
+
     def test_disk_full(self):
         """Of lines that no upload can make room for: they belong to a file that is written still."""
         with self.run_fffa() as run:
-            run.send(range(1000), 1)
-            run.pass_time(3)
-            wait_until(lambda: run.metric('fffa_stage_sent_records_total{stage="logs"}') == 1000, "the first are on disk")
-            self.fill()
-            run.send(range(1000, 30_000), 3)
-            run.pass_time(5)
-            self.said_where(run, "No space left on device")
+            self.first_on_disk(run)
+            self.run_full(run)
             self.assertEqual(run.metric('fffa_stage_sent_records_total{stage="logs"}'), 1000)
             self.remount("size=16m")
             wait_until(lambda: run.degraded() == [] and run.metric('fffa_stage_sent_records_total{stage="logs"}') >= 30_000, "goes on", 60)
@@ -49,13 +55,8 @@ class Staging(S3Case):
     def test_killed_while_the_disk_is_full(self):
         """What was delivered leaves a disk that has no room for anything."""
         with self.run_fffa() as run:
-            run.send(range(1000), 1)
-            run.pass_time(3)
-            wait_until(lambda: run.metric('fffa_stage_sent_records_total{stage="logs"}') == 1000, "on disk")
-            self.fill()
-            run.send(range(1000, 30_000), 3)
-            run.pass_time(5)
-            self.said_where(run, "No space left on device")
+            self.first_on_disk(run)
+            self.run_full(run)
             run.kill()
         with self.run_fffa() as run:
             wait_until(lambda: len(self.objects()) == 1, "uploaded from the full disk")
@@ -79,9 +80,7 @@ class Staging(S3Case):
 
     def test_read_only(self):
         with self.run_fffa() as run:
-            run.send(range(1000), 1)
-            run.pass_time(3)
-            wait_until(lambda: run.metric('fffa_stage_sent_records_total{stage="logs"}') == 1000, "on disk")
+            self.first_on_disk(run)
             # over it: a file system with files that are open cannot be made read-only
             subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", self.place], check=True)
             run.send(range(1000, 2000), 6)

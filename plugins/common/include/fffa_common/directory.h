@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "fffa/detail/descriptor.h"
 #include "fffa/result.h"
-#include "fffa_common/descriptor.h"
 
 namespace fffa::common {
 

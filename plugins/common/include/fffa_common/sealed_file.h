@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "fffa/detail/descriptor.h"
 #include "fffa/result.h"
-#include "fffa_common/descriptor.h"
 #include "fffa_common/directory.h"
 #include "fffa_common/gzip.h"
 
@@ -65,7 +65,9 @@ class SealedFile {
   // where nothing was flushed since the last time.
   Result<void> sync();
 
-  std::uint64_t size() const noexcept { return written_ + pending_.size(); }  // bytes of the file, about
+  std::uint64_t size() const noexcept { return written_ + pending_.size() + unwritten(); }  // bytes of the file, about
+  // Bytes that a file without gzip takes at the next flush.
+  std::size_t unwritten() const noexcept { return options_.gzip ? 0 : raw_.size() - taken_; }
   std::uint64_t lines() const noexcept { return lines_; }
   const std::string& path() const noexcept { return path_; }  // of the part file or, once sealed, the file
 
@@ -78,10 +80,10 @@ class SealedFile {
   std::string part_;
   unsigned attempt_ = 0;
   Deflater deflater_;
-  std::string raw_;          // lines added since the last flush, as text
-  std::size_t encoded_ = 0;  // of raw_
-  std::string pending_;      // bytes of the file that are not written yet
-  std::string unsynced_;     // durable: bytes that are written, and not synced yet
+  std::string raw_;        // lines added since the last flush, as text
+  std::size_t taken_ = 0;  // of raw_: compressed or, without gzip, written
+  std::string pending_;    // bytes of the file that are to be written before what is left of raw_
+  std::string unsynced_;   // durable: bytes that are written, and not synced yet
   std::uint64_t written_ = 0;
   std::uint64_t lines_ = 0;      // added
   std::uint64_t raw_lines_ = 0;  // of them, since the last flush
@@ -91,14 +93,14 @@ class SealedFile {
   bool renamed_ = false;
   bool sealed_ = false;
 
-  void encode(std::string_view text);
-  void encode_added();
+  void deflate_added();
   void forget_added();
   void begin_stream();
   void complete_stream();
   Result<void> open();
   Result<bool> try_open(unsigned attempt);
   Result<void> write_pending();
+  Result<void> write_from(const std::string& bytes, std::size_t& done);
   Result<void> sync_written();
   Result<void> rename();
   bool gone();

@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <csignal>
 
-#include "fd.h"
+#include "fffa/detail/descriptor.h"
 
 namespace fffa::ebpf {
 namespace {
@@ -87,11 +87,11 @@ Result<std::string> output_of(const std::vector<std::string>& command, std::chro
   const auto deadline = Clock::now() + patience;
   std::array<int, 2> ends{};
   if (::pipe2(ends.data(), O_CLOEXEC) != 0) return system_error("make a pipe");
-  const Fd reading(ends[0]);
-  Fd writing(ends[1]);
+  const Descriptor reading(ends[0]);
+  Descriptor writing(ends[1]);
   const auto child = spawn(command, writing.get());
   if (!child) return child.error();
-  writing.reset();
+  writing = {};
   auto text = read_all(reading.get(), deadline, limit);
   if (!text) ::kill(*child, SIGKILL);
   int status = 0;

@@ -8,7 +8,7 @@
 
 #include <mutex>
 
-#include "fd.h"
+#include "fffa/detail/descriptor.h"
 #include "rule_text.h"
 
 namespace fffa::ebpf {
@@ -18,7 +18,7 @@ void NftContext::Free::operator()(nft_ctx* context) const noexcept {
 }
 
 Result<NftContext> NftContext::open() {
-  if (const Fd probe(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)); !probe)
+  if (const Descriptor probe(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER)); !probe)
     return system_error("open a netfilter netlink socket", errno, Disposition::unavailable);
   nft_ctx* context = nft_ctx_new(NFT_CTX_DEFAULT);
   if (context == nullptr) return unavailable("libnftables: no context");
@@ -52,8 +52,10 @@ Result<std::string> NftContext::make_own_table(const std::string& name, const st
   for (int i = 1; i <= kNames; ++i) {
     const std::string table = i == 1 ? name : name + "_" + std::to_string(i);
     // of a block behind `create`, nft 1.0.6 takes the flags only
-    const auto made = run("create table inet " + table + " { flags owner; }\ntable inet " + table +
-                          " {\nflags owner\n" + body + "}\n");
+    std::string text = "create table inet ";
+    text.append(table).append(" { flags owner; }\ntable inet ").append(table);
+    text.append(" {\nflags owner\n").append(body).append("}\n");
+    const auto made = run(text);
     if (made) return table;
     last = made.error();
     // a table that belongs to another process is not permitted rather than there already

@@ -29,8 +29,8 @@ namespace {
 constexpr int kEventBuffer = 4 << 20;
 constexpr int kMaxDatagrams = 4096;  // at a time: read() must come to an end in a flood
 
-Result<Fd> open_netfilter(int flags) {
-  Fd fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_NETFILTER));
+Result<Descriptor> open_netfilter(int flags) {
+  Descriptor fd(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_NETFILTER));
   if (!fd) return system_error("open a netfilter netlink socket", errno, Disposition::unavailable);
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "fd.h"
+#include "fffa/detail/descriptor.h"
 #include "fffa/result.h"
 #include "rule_text.h"
 #include "trace_join.h"
@@ -34,8 +34,8 @@ class NftEvents {
   void read(const Handlers& handlers);
 
  private:
-  explicit NftEvents(Fd socket) : socket_(std::move(socket)) {}
-  Fd socket_;
+  explicit NftEvents(Descriptor socket) : socket_(std::move(socket)) {}
+  Descriptor socket_;
 };
 
 // A ruleset's tables, chains and rules, without texts.
@@ -47,9 +47,9 @@ class NftDump {
   Result<std::vector<ListedTable>> tables();
 
  private:
-  explicit NftDump(Fd socket) : socket_(std::move(socket)) {}
+  explicit NftDump(Descriptor socket) : socket_(std::move(socket)) {}
   Result<void> request(int type, bool list, const std::function<void(const nlmsghdr&)>& visit);
-  Fd socket_;
+  Descriptor socket_;
   std::uint32_t sequence_ = 0;
 };
 

@@ -20,7 +20,7 @@ NftWorker::~NftWorker() {
 }
 
 Result<void> NftWorker::begin() {
-  ready_ = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  ready_ = Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   return ready_ ? Result<void>() : system_error("make an event descriptor");
 }
 

@@ -10,8 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include "fd.h"
 #include "fffa/context.h"
+#include "fffa/detail/descriptor.h"
 #include "nft_context.h"
 #include "ruleset.h"
 
@@ -47,7 +47,7 @@ class NftWorker {
   Lister& lister_;
   NftContext& nft_;
   Logger& log_;
-  Fd ready_;
+  Descriptor ready_;
   std::mutex mutex_;
   std::condition_variable wake_;
   bool stop_ = false;

@@ -12,7 +12,7 @@
 #include <fstream>
 #include <vector>
 
-#include "fd.h"
+#include "fffa/detail/descriptor.h"
 #include "fffa/fields.h"
 #include "flow_memory.h"
 #include "hook_table.h"
@@ -126,8 +126,8 @@ class RuleTracer::Impl {
   Ruleset ruleset_;
   NftContext owner_;
   NftWorker worker_{lister_, owner_, log_};
-  Fd epoll_;
-  Fd timer_;
+  Descriptor epoll_;
+  Descriptor timer_;
   TraceJoin join_{[this](const TraceEvent& event) { return owns(event); },
                   [this](const TracedPacket& packet) {
                     if (unresolved_.size() < kMaxUnresolved) {
@@ -164,8 +164,8 @@ Result<void> RuleTracer::Impl::make_table() {
 }
 
 Result<void> RuleTracer::Impl::begin() {
-  epoll_ = Fd(::epoll_create1(EPOLL_CLOEXEC));
-  timer_ = Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  epoll_ = Descriptor(::epoll_create1(EPOLL_CLOEXEC));
+  timer_ = Descriptor(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!epoll_ || !timer_) return system_error("make an epoll or timer descriptor");
   if (auto begun = worker_.begin(); !begun) return begun.error();
   for (const int fd : {events_.fd(), timer_.get(), worker_.fd()}) {

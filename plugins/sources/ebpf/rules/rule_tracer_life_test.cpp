@@ -13,7 +13,7 @@
 #include <csignal>
 
 #include "bounded_command.h"
-#include "fd.h"
+#include "fffa/detail/descriptor.h"
 #include "hook_table.h"
 #include "tracing_test.h"
 
@@ -41,7 +41,7 @@ TEST_F(RuleTracerLife, HooksAreHeldByASecondOneAsWell) {
 TEST_F(RuleTracerLife, TheTableGoesWithTheProcess) {
   std::array<int, 2> ends{};
   ASSERT_EQ(::pipe2(ends.data(), O_CLOEXEC), 0);
-  const Fd reading(ends[0]), writing(ends[1]);
+  const Descriptor reading(ends[0]), writing(ends[1]);
   const pid_t child = ::fork();
   if (child == 0) {
     const auto started = RuleTracer::start({}, messages);
@@ -137,7 +137,7 @@ struct Connection {
     if (::bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) std::abort();
     ::listen(listener.get(), 1);
     const Netns::Inside peer(veth.there);
-    client = Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    client = Descriptor(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_in from{};
     from.sin_family = AF_INET;
     from.sin_port = htons(flow.src_port);
@@ -146,8 +146,8 @@ struct Connection {
     if (::connect(client.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) std::abort();
   }
   void send() const { EXPECT_EQ(::send(client.get(), "x", 1, 0), 1); }
-  Fd listener;
-  Fd client;
+  Descriptor listener;
+  Descriptor client;
 };
 
 TEST_F(RuleTracerLife, WantedConnectionsThatAreOlder) {

@@ -16,7 +16,7 @@
 #include <fstream>
 #include <stdexcept>
 
-#include "fd.h"
+#include "fffa/detail/descriptor.h"
 
 namespace fffa::ebpf {
 namespace {
@@ -49,7 +49,7 @@ SocketAddress socket_address(std::uint8_t family, const Address& address, std::u
 
 void send_echo_request(const Tuple& tuple) {
   const bool v4 = tuple.family == 4;
-  const Fd fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, tuple.protocol));
+  const Descriptor fd(::socket(v4 ? AF_INET : AF_INET6, SOCK_RAW | SOCK_CLOEXEC, tuple.protocol));
   const auto to = socket_address(tuple.family, tuple.dst, 0);
   std::array<std::uint8_t, 8> packet{static_cast<std::uint8_t>(tuple.dst_port >> 8),
                                      static_cast<std::uint8_t>(tuple.dst_port)};
@@ -69,7 +69,7 @@ void run_tables(const std::string& program, std::vector<std::string> words) {
 
 void nft(const std::string& commands) {
   std::array<char, 32> path{"/tmp/fffa-rules-XXXXXX"};
-  const Fd fd(::mkstemp(path.data()));
+  const Descriptor fd(::mkstemp(path.data()));
   const auto written = ::write(fd.get(), commands.data(), commands.size());
   const bool done =
       written == static_cast<ssize_t>(commands.size()) && integration::try_run({"nft", "-f", path.data()});
@@ -100,8 +100,8 @@ Tuple tuple(const std::string& src, std::uint16_t src_port, const std::string& d
 void send(const Tuple& tuple) {
   if (tuple.protocol == IPPROTO_ICMP || tuple.protocol == IPPROTO_ICMPV6) return send_echo_request(tuple);
   const bool tcp = tuple.protocol == IPPROTO_TCP;
-  const Fd fd(::socket(tuple.family == 4 ? AF_INET : AF_INET6,
-                       (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const Descriptor fd(::socket(tuple.family == 4 ? AF_INET : AF_INET6,
+                               (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   const int yes = 1;
   ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
   const auto from = socket_address(tuple.family, tuple.src, tuple.src_port);

@@ -30,6 +30,7 @@ struct Attributes {
   std::optional<double> maximum;
   bool required = false;
   bool may_be_empty = false;
+  bool may_be_literal = false;
 };
 struct RangeAttribute {
   double minimum;
@@ -37,6 +38,7 @@ struct RangeAttribute {
 };
 struct RequiredAttribute {};
 struct MayBeEmptyAttribute {};
+struct MayBeLiteralAttribute {};
 
 template <typename T>
 requires std::is_arithmetic_v<T>
@@ -60,6 +62,9 @@ inline void apply(Attributes& to, RequiredAttribute) {
 inline void apply(Attributes& to, MayBeEmptyAttribute) {
   to.may_be_empty = true;
 }
+inline void apply(Attributes& to, MayBeLiteralAttribute) {
+  to.may_be_literal = true;
+}
 
 }  // namespace detail
 
@@ -69,8 +74,9 @@ template <typename Minimum, typename Maximum>
 constexpr detail::RangeAttribute range(Minimum minimum, Maximum maximum) {
   return {detail::bound_of(minimum), detail::bound_of(maximum)};
 }
-inline constexpr detail::RequiredAttribute required{};        // must be given
-inline constexpr detail::MayBeEmptyAttribute may_be_empty{};  // text: "" is a value, and its default
+inline constexpr detail::RequiredAttribute required{};            // must be given
+inline constexpr detail::MayBeEmptyAttribute may_be_empty{};      // text: "" is a value, and its default
+inline constexpr detail::MayBeLiteralAttribute may_be_literal{};  // Secret: it may be none, and stand there as it is
 
 namespace detail {
 

@@ -30,6 +30,8 @@ struct HttpReply {
     none,         // there is a whole reply, whatever its status
     unreachable,  // no connection, or too slow
     broken,       // the connection ended in the middle, or what came is no HTTP
+    untrusted,    // the certificate is from an authority that we do not know, or ours cannot be read
+    misnamed,     // the certificate is for another host
     too_large,
     stopped,
   } failure = Failure::unreachable;

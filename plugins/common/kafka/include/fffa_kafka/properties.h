@@ -45,6 +45,8 @@ void set_properties(rd_kafka_conf_t* conf, const Properties& properties, std::sp
 // As librdkafka wants them: one:9092,two:9092.
 std::string joined(const std::vector<std::string>& brokers);
 void check_brokers(const std::vector<std::string>& brokers, Checker& checker);
+// Passwords and keys are not written into the configuration, nor where `ps` shows them (--set).
+void check_secrets(const Properties& properties, Checker& checker);
 
 // Replaces the passwords and keys among the properties where they occur in a text of librdkafka's.
 class Redactor {

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT
+// Descriptor: owns a file descriptor. For the host and fffa's own plugins.
 #pragma once
 
 #include <unistd.h>
 
 #include <utility>
 
-namespace fffa::common {
+namespace fffa {
 
-// Owns a file descriptor.
+// Closes on destruction. -1: none.
 class Descriptor {
  public:
   Descriptor() = default;
   explicit Descriptor(int fd) noexcept : fd_(fd) {}
   Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
+  Descriptor& operator=(Descriptor other) noexcept {
     std::swap(fd_, other.fd_);
     return *this;
   }
@@ -27,4 +28,4 @@ class Descriptor {
   int fd_ = -1;
 };
 
-}  // namespace fffa::common
+}  // namespace fffa
