@@ -78,15 +78,16 @@ class ToS3(Member):
 
 
 class Bucket(Minio):
-    """An empty one, `flow-logs`."""
+    """An empty one, `flow-logs`. For a moment after it is ready MinIO answers 503."""
 
     def __init__(self, folder):
-        super().__init__(subprocess.run([SERVICES / "fetch", "minio"], check=True, capture_output=True, text=True).stdout.strip(), folder)
+        os.environ["S3_TEST_MINIO"] = subprocess.run([SERVICES / "fetch", "minio"], check=True, capture_output=True, text=True).stdout.strip()
+        super().__init__(folder)
         self.start()
         self.ask("", "-X", "PUT")
 
     def ask(self, path, *more):
-        return subprocess.run(["curl", "-sS", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{USER}:{PASSWORD}", *more,
+        return subprocess.run(["curl", "-sS", "--fail", "--retry", "9", "--retry-delay", "1", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{USER}:{PASSWORD}", *more,
                                f"{self.url}/flow-logs{path}"], check=True, capture_output=True, timeout=30).stdout
 
     def files(self):

@@ -68,7 +68,7 @@ class Failing(WithMembers):
         time.sleep(2)
         self.assertEqual(set(self.committed("both").values()), {0})
         self.assert_all(lines, member.read(len(lines)))
-        self.wait("all is committed", lambda: sum(self.committed("both").values()) == len(lines))
+        self.wait_committed("both", len(lines))
         self.assertEqual(member.stop(), 0, member.said())
         self.assert_all(lines, member.lines())
 
@@ -95,7 +95,7 @@ class Failing(WithMembers):
         member.process.send_signal(signal.SIGHUP)
         member.wait_metric('fffa_reloads_total{result="ok"', 1)
         self.assertLess(time.monotonic() - began, 12)
-        self.wait("all is committed", lambda: sum(self.committed("hup").values()) == len(lines))
+        self.wait_committed("hup", len(lines))
         self.assertEqual(member.stop(), 0, member.said())
         self.assert_all(lines, [message["payload"] + "\n" for message in self.kafka.messages("taken")])
 
