@@ -7,11 +7,10 @@ import os
 import re
 import subprocess
 import sys
-import time
 import unittest
 import zlib
 
-from kafka_source_test import FFFA, QUICK, ROOT, SERVICES, SHORT_SESSION, Member, WithMembers, seconds, whole_lines
+from kafka_source_test import FFFA, QUICK, ROOT, SERVICES, SHORT_SESSION, Edge, Member, WithMembers, seconds, whole_lines
 from kafka_sink_test import START, free_port
 
 sys.path.insert(0, str(SERVICES / "s3"))
@@ -46,27 +45,32 @@ def of_flow_logs(texts):
     return sums(((*f[3:7], int(f[7]), int(f[10]) // 60), int(f[8]), int(f[9])) for f in lines)
 
 
+class EdgeOn(Edge):
+    """On a host of that name."""
+
+    def __init__(self, host, *rest):
+        self.command = ("unshare", "--uts", *(() if os.geteuid() == 0 else ("--map-root-user",)), "sh", "-c", f'hostname {host} && exec "$@"', "sh", FFFA)
+        super().__init__(*rest)
+
+
 class ToS3(Member):
     """`fffa run kafka-to-s3.yaml` with a staging directory of its own."""
 
-    def __init__(self, folder, name, topic, brokers, bucket=None, more="", properties=""):
+    def __init__(self, folder, name, topic, brokers, bucket=None, more="", properties="", sinks=""):
         self.folder = folder / name
         self.folder.mkdir()
         self.staging = self.folder / "flowlogs"
         self.metrics, self.log = free_port(), self.folder / "log"
         overlay = self.folder / "overlay.yaml"
-        overlay.write_text(f"sources: {{hosts: {{topics: [{topic}], group: {topic}, {more} librdkafka: {{{QUICK}{properties}}}}}}}\n")
+        overlay.write_text(f"sources: {{hosts: {{topics: [{topic}], group: {topic}, {more} librdkafka: {{{QUICK}{properties}}}}}}}\n" + ("sinks:\n" + sinks if sinks else ""))
         self.command = [FFFA, "run", "kafka-to-s3.yaml", overlay, "--log-level", "debug", "--set", f"metrics.listen=127.0.0.1:{self.metrics}"]
-        self.environment = {**os.environ, "KAFKA_BROKERS": brokers, "AWS_EC2_METADATA_DISABLED": "true"}
+        environment = {**os.environ, "KAFKA_BROKERS": brokers, "AWS_EC2_METADATA_DISABLED": "true"}
         if bucket:
             self.command += ["env/s3.yaml", "--set", f"sinks.logs.endpoint={bucket.url}"]
-            self.environment |= {"FFFA_BUCKET": "flow-logs", "AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": PASSWORD, "AWS_REGION": "us-east-1"}
+            environment |= {"FFFA_BUCKET": "flow-logs", "AWS_ACCESS_KEY_ID": USER, "AWS_SECRET_ACCESS_KEY": PASSWORD, "AWS_REGION": "us-east-1"}
         self.command += ["--set", f"sinks.logs.directory={self.staging}"]
+        self.options = {"stdout": subprocess.PIPE, "cwd": ROOT / "pipelines", "env": environment}
         self.start()
-
-    def start(self):
-        with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(self.command, cwd=ROOT / "pipelines", env=self.environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
 
     def unsealed(self):
         """What is in the file that it writes to, as far as it was synced."""
@@ -74,15 +78,16 @@ class ToS3(Member):
 
 
 class Bucket(Minio):
-    """An empty one, `flow-logs`."""
+    """An empty one, `flow-logs`. For a moment after it is ready MinIO answers 503."""
 
     def __init__(self, folder):
-        super().__init__(subprocess.run([SERVICES / "fetch", "minio"], check=True, capture_output=True, text=True).stdout.strip(), folder)
+        os.environ["S3_TEST_MINIO"] = subprocess.run([SERVICES / "fetch", "minio"], check=True, capture_output=True, text=True).stdout.strip()
+        super().__init__(folder)
         self.start()
         self.ask("", "-X", "PUT")
 
     def ask(self, path, *more):
-        return subprocess.run(["curl", "-sS", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{USER}:{PASSWORD}", *more,
+        return subprocess.run(["curl", "-sS", "--fail", "--retry", "9", "--retry-delay", "1", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{USER}:{PASSWORD}", *more,
                                f"{self.url}/flow-logs{path}"], check=True, capture_output=True, timeout=30).stdout
 
     def files(self):
@@ -145,6 +150,27 @@ sinks:
                 expected, files = self.merge(f"by-{format}", format)
                 self.assert_same_sums(expected, [gzip.decompress(file.read_bytes()).decode() for file in files])
 
+    def test_two_hosts_with_the_same_flows(self):
+        self.kafka.create_topic("hosts", partitions=3)
+        lines = []
+        for host in ("edge-a", "edge-b"):
+            folder = self.folder / host
+            folder.mkdir()
+            edge = EdgeOn(host, f"brokers: ['{self.kafka.address}'], topic: hosts, format: protobuf", folder)
+            self.addCleanup(edge.kill)
+            edge.feed_again(100, 3)
+            lines += self.written(edge)
+        sinks = "".join(f"  {name}: {{type: file, inputs: [{stage}], path: {self.folder}/hosts/{name}.json}}\n" for name, stage in (("read", "hosts"), ("merged", "flows")))
+        member = self.to_s3("hosts", "hosts", sinks=sinks)
+        member.wait_metric("fffa_kafka_messages_total", len(lines))
+        self.assertEqual(member.stop(), 0, member.said())
+        # Every record is the edges', flows stay apart by host, and what flow logs say, without a host, adds up.
+        self.assertEqual(collections.Counter(whole_lines(member.folder, "read")), collections.Counter(line + "\n" for line in lines))
+        merged = whole_lines(member.folder, "merged")
+        self.assertEqual({json.loads(line)["host"] for line in merged}, {"edge-a", "edge-b"})
+        self.assert_same_totals(lines, merged, 60)
+        self.assert_same_sums(of_records(map(json.loads, lines)), [gzip.decompress(file.read_bytes()).decode() for file in member.staging.rglob("*.log.gz")])
+
     def test_into_a_bucket(self):
         bucket = self.bucket()
         expected, left = self.merge("to-bucket", "protobuf", bucket)
@@ -163,12 +189,6 @@ class TwoMembers(WithPipelines):
         self.members = [self.to_s3(name, topic, self.store, more="commit_interval: 6s,", properties=f", {SHORT_SESSION}") for name in ("one", "two")]
         self.wait("two partitions each", lambda: all(member.metric("fffa_kafka_partitions") == 2 for member in self.members))
         return self.members
-
-    def wait(self, what, there, timeout=40):
-        deadline = time.monotonic() + timeout
-        while not there():
-            self.assertLess(time.monotonic(), deadline, what + ":\n" + "".join(member.said()[-2000:] for member in self.members))
-            time.sleep(0.05)
 
     def feed(self, at, rounds=2):
         """So many messages there are now: the packet that ends a round is told with the next one."""
@@ -192,10 +212,13 @@ class TwoMembers(WithPipelines):
             found.append(by_sequence[int(re.search(r"sequence=(\d+)", headers)[1])] | where)
         return found
 
-    def told(self):
-        """Partition -> what was committed last: the offset, and up to where it was read."""
-        pattern = re.compile(r"committed: (\S+) (\d+), read to (\d+)")
-        return {name: (int(offset), int(reached)) for member in self.members for name, offset, reached in pattern.findall(member.said())}
+    def read(self):
+        return sum(member.metric("fffa_kafka_messages_total") for member in self.members)
+
+    def told(self, member):
+        """Partition -> what it committed last: the offset, and up to where it was read."""
+        lines = re.findall(r"committed: (\S+) (\d+), read to (\d+)", member.said())
+        return {name: (int(offset), int(reached)) for name, offset, reached in lines}
 
     def minute(self, record):
         return (seconds(record["first_seen"]) - START) // 60
@@ -205,7 +228,7 @@ class TwoMembers(WithPipelines):
         for at in (58, 178, 250, 310):
             self.feed(at)
         lines = self.written(self.feeder)
-        self.wait("all read", lambda: sum(member.metric("fffa_kafka_messages_total") for member in self.members) >= len(lines))
+        self.wait("all read", lambda: self.read() == len(lines))
         for member in (one, two):
             self.assertEqual(member.stop(), 0, member.said())
             self.assertNotIn("re-reads", member.said())
@@ -214,35 +237,31 @@ class TwoMembers(WithPipelines):
     def test_one_is_killed_in_the_middle_of_a_window(self):
         one, two = self.start("killed")
         # Minute 0 is written, and committed; minute 2 is read, and open, and so is 1, of one packet.
-        first = self.feed(58)
-        self.wait("minute 0 is known to be read", lambda: self.state() == (0, first))  # what is read together is acknowledged together
-        second = self.feed(178)
-        self.wait("minute 0 is committed, and minute 2 is known to be read", lambda: self.state() == (first, second))
-        mine = {name for name, (_, reached) in self.told().items() if re.search(rf"committed: {re.escape(name)} ", one.said())}
-        committed = self.told()
-        replayed = [r for r in self.records() if r["partition"] in mine and r["offset"] >= committed[r["partition"]][0]]
-        self.assertGreater(len(replayed), 0)
+        before = self.feed_and_wait(58, lambda read: (0, read))  # what is read together is acknowledged together
+        known = self.feed_and_wait(178, lambda read: (before, read))
+        committed = self.told(one)
         self.feed(250, 1)  # closes minute 2; minute 4 is open
-        self.wait("minute 2 is written", lambda: set(one.unsealed()) >= set(of_records(replayed)))
+        self.wait("minute 2 is written", lambda: sum(packets for packets, _ in one.unsealed().values()) == known)  # a record has one
         one.kill()
-        self.assertEqual(self.told(), committed, "it was committed before the member was killed")
+        self.assertEqual(self.told(one), committed, "it was committed before the member was killed")
         staged = one.unsealed()
         self.feed(310)
         lines = self.written(self.feeder)
         # The other one reads again what was not committed, and says so.
         all_of_them = self.records()
-        again = [r for r in all_of_them if r["partition"] in mine and r["offset"] >= committed[r["partition"]][0]]
-        others = [r for r in all_of_them if r["partition"] not in mine]
-        two.wait_metric("fffa_kafka_messages_total", len(again) + len(others))
+        again = [r for r in all_of_them if r["partition"] in committed and r["offset"] >= committed[r["partition"]][0]]
+        replayed = [r for r in again if r["offset"] < committed[r["partition"]][1]]
+        self.assertEqual(len(replayed), known - before)
+        two.wait_metric("fffa_kafka_messages_total", len(again) + sum(r["partition"] not in committed for r in all_of_them))
         self.assertEqual(two.metric("fffa_kafka_reread_messages_total"), len(replayed))
         self.assertEqual(two.stop(), 0, two.said())
         said = re.findall(r"re-reads what is known to have been read and not committed: (.*): (\d+) messages, whose records may come twice", two.said())
         self.assertEqual([int(count) for _, count in said], [len(replayed)])
         self.assertEqual({(name, int(begin), int(end)) for name, begin, end in re.findall(r"(\S+) from (\d+) to (\d+)", said[0][0])},
-                         {(name, *committed[name]) for name in mine})
+                         {(name, *offsets) for name, offsets in committed.items()})
         # Minute 0 of the dead one was committed, and is in its staging directory: it is missing until that is started again.
         expected = of_records(map(json.loads, lines))
-        minute_0 = of_records(r for r in all_of_them if r["partition"] in mine and self.minute(r) == 0)
+        minute_0 = of_records(r for r in all_of_them if r["partition"] in committed and self.minute(r) == 0)
         self.assertEqual(self.difference(expected), {key: [-n for n in value] for key, value in minute_0.items()})
         one.start()
         one.wait_metric('fffa_s3_uploads_total{outcome="stored"', 1)
@@ -253,10 +272,13 @@ class TwoMembers(WithPipelines):
         self.assertEqual(staged, minute_0 | of_records(replayed))
         print(f"\n  {sum(n for n, _ in twice.values())} packets twice of {sum(n for n, _ in expected.values())}, {len(replayed)} messages", file=sys.stderr)
 
-    def state(self):
-        """(messages committed, messages known to be read)."""
-        told = self.told().values()
-        return sum(offset for offset, _ in told), sum(reached for _, reached in told)
+    def feed_and_wait(self, at, told):
+        """Until both members have read it, and the first one has told Kafka what `told` says of the number that it has read; that number."""
+        one, total = self.members[0], self.feed(at)
+        self.wait("all read", lambda: self.read() == total)
+        read = one.metric("fffa_kafka_messages_total")
+        self.wait("committed", lambda: tuple(map(sum, zip(*self.told(one).values()))) == told(read))
+        return read
 
     def difference(self, expected):
         """Of what is in the bucket from what the edge saw."""

@@ -39,6 +39,8 @@ def packet(number, back, at):
 class Fffa:
     """`fffa run`, fed with packets through a pipe. What it reports goes to Kafka, and to a file to compare with."""
 
+    command = (FFFA,)
+
     def __init__(self, sink, folder, settings=""):
         self.folder, self.settings = folder, settings
         self.lines = folder / "flows.json"
@@ -46,7 +48,7 @@ class Fffa:
         self.configure(sink)
         self.log = folder / "log"
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([FFFA, "run", folder / "pipeline.yaml", "--log-level", "debug"], stdin=subprocess.PIPE, stderr=log)
+            self.process = subprocess.Popen([*self.command, "run", folder / "pipeline.yaml", "--log-level", "debug"], stdin=subprocess.PIPE, stderr=log)
         self.at = 0
         self.number = 0
         self.process.stdin.write(pcap_header())

@@ -72,6 +72,7 @@ class Member(Fffa):
         self.settings, self.rest = settings, rest
         self.write(source)
         self.log = self.folder / "log"
+        self.command, self.options = [FFFA, "run", self.file, "--log-level", "debug"], {"stdout": subprocess.PIPE}
         self.start()
 
     def write(self, source):
@@ -85,7 +86,7 @@ sources:
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([FFFA, "run", self.file, "--log-level", "debug"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stderr=log, **self.options)
 
     def kill(self):
         if self.process.poll() is None:
@@ -115,6 +116,13 @@ sources:
 
 class WithMembers(WithKafka):
     WINDOWS = "aggregators:\n  flows: {{type: flow_cache, inputs: [in], interval: {0}, lateness: {1}}}\n"
+
+    def wait(self, what, there, timeout=60):
+        deadline = time.monotonic() + timeout
+        while not there():
+            if time.monotonic() > deadline:
+                self.fail(f"not within {timeout} s: {what}:\n" + "".join(log.read_text()[-3000:] for log in self.folder.glob("*/log")))
+            time.sleep(0.05)
 
     def edge(self, topic, more="format: protobuf"):
         folder = self.folder / f"edge-{topic}"
@@ -147,24 +155,17 @@ class WithMembers(WithKafka):
         rows = [line.split() for line in out.splitlines() if line.startswith(group + " ")]
         return {f"{row[1]}[{row[2]}]": int(row[3]) for row in rows if row[3] != "-"}
 
-    def wait(self, what, there, members, timeout=60):
-        deadline = time.monotonic() + timeout
-        while not there():
-            if time.monotonic() > deadline:
-                self.fail(f"not within {timeout} s: {what}\n" + "\n".join(member.said()[-2000:] for member in members))
-            time.sleep(0.1)
-
     def wait_shared(self, members, partitions):
         """Each of them has partitions of its own, together all, and reads on."""
         def owned():
             return [member.metric("fffa_kafka_partitions") for member in members]
-        self.wait("every member has a part", lambda: all(owned()) and sum(owned()) == partitions, members)
+        self.wait("every member has a part", lambda: all(owned()) and sum(owned()) == partitions)
         before = [member.metric("fffa_kafka_messages_total") for member in members]
-        self.wait("every member reads", lambda: all(member.metric("fffa_kafka_messages_total") > n for member, n in zip(members, before)), members)
+        self.wait("every member reads", lambda: all(member.metric("fffa_kafka_messages_total") > n for member, n in zip(members, before)))
 
-    def wait_committed(self, group, messages, members):
+    def wait_committed(self, group, messages):
         """All that there is was read, delivered and committed, by whom ever."""
-        self.wait(f"{messages} messages are committed", lambda: sum(self.committed(group).values()) >= messages, members)
+        self.wait(f"{messages} messages are committed", lambda: sum(self.committed(group).values()) >= messages)
 
     def feed(self, edge, flows, rate=10):
         return Feeder(edge, flows, rate, edge.feed_again)
@@ -299,7 +300,7 @@ class Guarantee(WithMembers):
                 member.start()
             member.wait_metric("fffa_kafka_messages_total", 500)
         lines = self.written(edge)
-        self.wait_committed("stopped", len(lines), [member])
+        self.wait_committed("stopped", len(lines))
         self.assertEqual(member.stop(), 0, member.said())
         self.assert_same_totals(lines, member.lines(), 2)
 
@@ -370,7 +371,7 @@ class Guarantee(WithMembers):
             self.assertEqual(members[0].stop(), 0, members[0].said())
             self.wait_shared(members[1:], 6)
         lines = self.written(edge)
-        self.wait("all records", lambda: sum(len(member.lines()) for member in members) >= len(lines), members)
+        self.wait("all records", lambda: sum(len(member.lines()) for member in members) >= len(lines))
         for member in members[1:]:
             self.assertEqual(member.stop(), 0, member.said())
         reported = collections.Counter(line + "\n" for line in lines)
@@ -393,7 +394,7 @@ class Guarantee(WithMembers):
         committed = self.committed("still")
         still.process.send_signal(signal.SIGCONT)
         lines = self.written(edge)
-        self.wait_committed("still", len(lines), members)
+        self.wait_committed("still", len(lines))
         self.assertTrue(all(offset >= committed.get(name, 0) for name, offset in self.committed("still").items()))
         for member in members:
             self.assertEqual(member.stop(), 0, member.said())
@@ -415,7 +416,7 @@ class Guarantee(WithMembers):
                 members.append(self.member(name, source))
                 self.wait_shared(members, 6)
         lines = self.written(edge)
-        self.wait("all records", lambda: sum(len(member.lines()) for member in members) >= len(lines), members)
+        self.wait("all records", lambda: sum(len(member.lines()) for member in members) >= len(lines))
         for member in members:
             self.assertEqual(member.stop(), 0, member.said())
         arrived = collections.Counter(line for member in members for line in member.lines())
@@ -477,7 +478,7 @@ class Faults(WithMembers):
         edge.feed_again(100, 5)
         lines = self.written(edge)
         member.wait_metric("fffa_kafka_assigned_partitions_total", 6)
-        self.wait("all messages", lambda: member.metric("fffa_kafka_messages_total") - member.metric("fffa_kafka_reread_messages_total") >= len(lines), [member])
+        self.wait("all messages", lambda: member.metric("fffa_kafka_messages_total") - member.metric("fffa_kafka_reread_messages_total") >= len(lines))
         again = member.metric("fffa_kafka_reread_messages_total")
         self.assertEqual(member.stop(), 0, member.said())
         expected, got = totals(lines, 3600), totals(member.lines(), 3600)
@@ -510,7 +511,7 @@ class Faults(WithMembers):
                 member = self.member(name, self.source("hung", group=name, more=f"commit_interval: {interval},"))
                 member.wait_metric("fffa_kafka_messages_total", len(lines))
                 if name == "committed":
-                    self.wait_committed(name, len(lines), [member])
+                    self.wait_committed(name, len(lines))
                 self.kafka.pause()
                 began = time.monotonic()
                 self.assertEqual(member.stop(), 0, member.said())

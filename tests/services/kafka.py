@@ -10,6 +10,7 @@ with `password` may do what allow() says; `relayed` is plaintext for a Proxy(kaf
 """
 import json
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -74,7 +75,7 @@ auto.create.topics.enable=false
 auto.leader.rebalance.enable=false
 broker.session.timeout.ms=3000
 broker.heartbeat.interval.ms=500
-offsets.topic.replication.factor=1
+offsets.topic.replication.factor={len(self.ports)}
 transaction.state.log.replication.factor=1
 transaction.state.log.min.isr=1
 group.initial.rebalance.delay.ms=0
@@ -160,6 +161,12 @@ group.initial.rebalance.delay.ms=0
         done = subprocess.run(["kcat", "-L", "-J", "-b", self.addresses[ask], "-t", topic], check=True, capture_output=True, timeout=30)
         found = json.loads(done.stdout)["topics"][0]["partitions"]
         return [{"leader": each["leader"] - 1 if each["leader"] > 0 else None, "in_sync": {isr["id"] - 1 for isr in each["isrs"]}} for each in found]
+
+    def coordinator(self, group, ask=0):
+        """The node that keeps the group's members and offsets."""
+        out = self.java("org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "--bootstrap-server", self.addresses[ask], "--describe", "--group", group,
+                        "--state")
+        return int(re.search(r"\((\d+)\)", out)[1]) - 1
 
     def elect_preferred(self, ask=0):
         """Leaders go back to the nodes that are meant to lead."""

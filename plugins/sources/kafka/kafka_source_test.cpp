@@ -19,7 +19,6 @@ namespace {
 using namespace std::chrono_literals;
 using fffa::testing::Harness;
 using fffa::testing::kTestStart;
-using fffa::testing::TestContext;
 using ::testing::HasSubstr;
 
 constexpr StageType kType = stage_type<Kafka, Config>("kafka", "under test");
@@ -66,6 +65,13 @@ TEST(Options, WhatWouldBreakTheGuaranteeIsNotTheUsers) {
 }
 
 class KafkaSource : public ::testing::Test {
+ public:
+  ~KafkaSource() override {
+    harness_.reset();
+    rd_kafka_mock_cluster_destroy(cluster_);
+    rd_kafka_destroy(host_);
+  }
+
  protected:
   KafkaSource() {
     std::array<char, 256> error{};
@@ -73,11 +79,6 @@ class KafkaSource : public ::testing::Test {
     cluster_ = rd_kafka_mock_cluster_new(host_, 1);
     rd_kafka_mock_topic_create(cluster_, "flows", 1, 1);
     set_up("");
-  }
-  ~KafkaSource() override {
-    harness_.reset();
-    rd_kafka_mock_cluster_destroy(cluster_);
-    rd_kafka_destroy(host_);
   }
 
   void set_up(const std::string& more) {
@@ -123,9 +124,11 @@ class KafkaSource : public ::testing::Test {
   std::int64_t committed() {
     return as_the_group([](rd_kafka_t* consumer, auto* list) { return rd_kafka_committed(consumer, list, 10000); });
   }
-  void commit(std::int64_t offset) {
-    as_the_group([offset](rd_kafka_t* consumer, auto* list) {
+  void commit(std::int64_t offset, const std::string& metadata = "-") {
+    as_the_group([&](rd_kafka_t* consumer, auto* list) {
       list->elems[0].offset = offset;
+      list->elems[0].metadata = rd_kafka_mem_malloc(nullptr, metadata.size());
+      list->elems[0].metadata_size = metadata.copy(static_cast<char*>(list->elems[0].metadata), metadata.size());
       return rd_kafka_commit(consumer, list, 0);
     });
   }
@@ -179,6 +182,14 @@ TEST_F(KafkaSource, WhatIsHeldIsNotCommitted) {
   EXPECT_EQ(committed(), 0);
   EXPECT_EQ(metric("fffa_kafka_uncommitted_messages_total"), 10);
   EXPECT_TRUE(harness_->context().captured_log().contains("flows[0] from 0 to 10"));
+}
+
+TEST_F(KafkaSource, WhatAFormerOwnerHadReadAndNotCommittedIsSaidAndCounted) {
+  produce(10);
+  commit(2, "fffa read to 7");
+  EXPECT_EQ(run(Outcome::delivered), 8U);
+  EXPECT_EQ(metric("fffa_kafka_reread_messages_total"), 5);
+  EXPECT_TRUE(harness_->context().captured_log().contains("flows[0] from 2 to 7: 5 messages, whose records may come"));
 }
 
 TEST_F(KafkaSource, AFloodOfDeadLettersThatNobodyTakesIsBoundedAndKeepsNoRecord) {
