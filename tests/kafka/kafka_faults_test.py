@@ -248,6 +248,30 @@ class Signals(Faults):
         self.end(fffa, "changed", most)
 
 
+class Fatal(Faults):
+    """librdkafka gives a producer up, with batches in the air."""
+
+    def test_the_producer_is_made_anew(self):
+        self.kafka.create_topic("fatal", partitions=2)
+        fatal = self.folder / "fatal"
+        fffa = self.fffa(f"topic: fatal, librdkafka: {{{PATIENT}}}",
+                         environment={"LD_PRELOAD": os.environ["FFFA_KAFKA_FATAL"], "FFFA_TEST_FATAL": str(fatal)})
+        with Feeder(fffa):
+            self.wait_progress(fffa)
+            self.kafka.pause()
+            time.sleep(1)
+            self.assertEqual(fffa.metric("fffa_kafka_possible_duplicates_total"), 0)
+            fatal.touch()
+            fffa.wait_said("the Kafka producer broke: test_fatal_error: asked for")
+            self.kafka.resume()
+            self.wait_progress(fffa)
+        self.wait_health(fffa, True)
+        self.assertEqual(fffa.metric('fffa_stage_rebuilds_total{stage="out"'), 1)
+        doubtful = fffa.metric("fffa_kafka_possible_duplicates_total")
+        self.assertGreater(doubtful, 0, "nothing was in the air")
+        self.end(fffa, "fatal", doubtful)
+
+
 class BadInput(Faults):
     def assert_trouble(self, fffa, text):
         """It is said with its place, and health is degraded."""
@@ -367,4 +391,4 @@ sinks:
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2, argv=[sys.argv[0], *(sys.argv[1:] or ["Cluster", "Outages", "Slow", "Signals", "BadInput"])])
+    unittest.main(verbosity=2, argv=[sys.argv[0], *(sys.argv[1:] or ["Cluster", "Outages", "Slow", "Signals", "Fatal", "BadInput"])])

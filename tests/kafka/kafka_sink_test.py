@@ -39,14 +39,15 @@ def packet(number, back, at):
 class Fffa:
     """`fffa run`, fed with packets through a pipe. What it reports goes to Kafka, and to a file to compare with."""
 
-    def __init__(self, sink, folder, settings=""):
+    def __init__(self, sink, folder, settings="", environment=None):
         self.folder, self.settings = folder, settings
         self.lines = folder / "flows.json"
         self.metrics = free_port()
         self.configure(sink)
         self.log = folder / "log"
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([FFFA, "run", folder / "pipeline.yaml", "--log-level", "debug"], stdin=subprocess.PIPE, stderr=log)
+            self.process = subprocess.Popen([FFFA, "run", folder / "pipeline.yaml", "--log-level", "debug"], stdin=subprocess.PIPE, stderr=log,
+                                            env=os.environ | (environment or {}))
         self.at = 0
         self.number = 0
         self.process.stdin.write(pcap_header())
@@ -130,8 +131,8 @@ class WithKafka(unittest.TestCase):
         file.write_text(text + "\n")
         return "${file:" + str(file) + "}"
 
-    def fffa(self, sink, settings="", brokers=None):
-        started = Fffa(f"brokers: ['{brokers or self.kafka.address}'], {sink}", self.folder, settings)
+    def fffa(self, sink, settings="", brokers=None, environment=None):
+        started = Fffa(f"brokers: ['{brokers or self.kafka.address}'], {sink}", self.folder, settings, environment)
         self.addCleanup(started.kill)
         return started
 
