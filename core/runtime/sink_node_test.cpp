@@ -430,6 +430,7 @@ TEST(Sinks, ASinkThatIsBuiltAnewGetsItsBatchesInOrder) {
 std::chrono::nanoseconds reload_time(const Result<void>& first, std::chrono::nanoseconds shutdown_timeout) {
   std::mutex mutex;
   std::vector<Completion> air;
+  bool land = false;
   std::atomic<int> offered{0};
   Rig rig;
   rig.can_reload();
@@ -446,6 +447,7 @@ std::chrono::nanoseconds reload_time(const Result<void>& first, std::chrono::nan
             stage->on_write = [&](const std::shared_ptr<const Batch>&, Completion completion) {
               const std::lock_guard lock(mutex);
               if (offered++ == 0 && !first) return completion.error(first.error());
+              if (land) return completion.done();
               air.push_back(std::move(completion));
             };
             return stage;
@@ -463,6 +465,7 @@ std::chrono::nanoseconds reload_time(const Result<void>& first, std::chrono::nan
   EXPECT_TRUE(eventually([&] { return offered == (first ? 20 : 21); })) << "the next one has them all";
   {
     const std::lock_guard lock(mutex);
+    land = true;
     for (auto& completion : air) completion.done();
   }
   EXPECT_EQ(rig.stop(), kExitOk);
