@@ -335,7 +335,7 @@ sinks:
     topic: flows
     librdkafka:
       sasl.password: hunter2
-      sasl.oauthbearer.client.secret: ${KAFKA_PASSWORD}
+      ssl.keystore.password: ${KAFKA_PASSWORD}
 """)
         done = self.validate()
         self.assertEqual(done.returncode, 2)
