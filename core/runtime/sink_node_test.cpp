@@ -413,7 +413,8 @@ TEST(Sinks, ASinkThatIsBuiltAnewGetsItsBatchesInOrder) {
   rig.add("out", StageKind::async_sink,
           [&](StageContext&, const ConfigNode&) {
             auto sink = std::make_unique<FakeAsyncSink>();
-            sink->on_write = [&, first = ++built == 1](std::shared_ptr<const Batch> batch, Completion completion) {
+            sink->on_write = [&, first = ++built == 1](const std::shared_ptr<const Batch>& batch,
+                                                       Completion completion) {
               for (const auto& record : *batch) (first ? refused : got).push_back(record.first_seen);
               if (!first) return completion.done();
               completion.error(refused.size() < 40 ? retry("full") : fail("the end"));

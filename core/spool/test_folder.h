@@ -2,8 +2,8 @@
 // For tests: a folder that goes with its owner, and files as strings.
 #pragma once
 
-#include <stdlib.h>
-
+#include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
