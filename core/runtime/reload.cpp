@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kBackgroundLimit = 10s;
+constexpr auto kLandingLimit = 10s;  // of what a sink has in the air, shutdown_timeout at most
 
 bool same_node(const ConfigNode& a, const ConfigNode& b) {
   if (a.kind != b.kind || a.value != b.value || a.quoted != b.quoted || a.items.size() != b.items.size() ||
@@ -276,7 +277,7 @@ Result<void> Reload::take_down_sink(Step& step) {
   bool gone = false;
   const bool free = sink.exclusively(limit, [&] {
     step.down = true;
-    gone = sink.retire(kBackgroundLimit);
+    gone = sink.retire(std::min<std::chrono::nanoseconds>(limit, kLandingLimit), kBackgroundLimit);
     if (moves) sink.close_buffer();
   });
   return free && gone ? Result<void>{} : Result<void>{fail(describe(step.before) + " does not come to rest")};

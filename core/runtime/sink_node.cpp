@@ -10,6 +10,7 @@ namespace {
 constexpr std::chrono::nanoseconds kForever = -1ns;
 constexpr auto kBackgroundLimit = 5s;
 constexpr auto kLook = 50ms;                        // whether the rest is to be left on disk
+constexpr auto kLandingInTrouble = 1s;
 constexpr int kDeliversAgain = 3;                   // in a row: rejections among deliveries are not said one by one
 constexpr const char* kBrokenPipe = "broken_pipe";  // why batches of a sink that is gone are lost
 
@@ -323,7 +324,7 @@ void SinkNode::break_down(const Error& error) {
   if (error.disposition == Disposition::gone) return depart(error);
   said(error.message, LogLevel::error, "the sink is closed and built again, its batches are kept");
   if (retiring_) return;
-  static_cast<void>(take_down(kBackgroundLimit));
+  static_cast<void>(take_down(kBackgroundLimit, kBackgroundLimit));
   rebuild_at_ = Monotonic::now() + pause_after(rebuilds_++);
 }
 
@@ -333,28 +334,30 @@ void SinkNode::depart(const Error& error) {
   log().error(error.message + (buffer_ && buffer_->keeps()
                                    ? ": the sink is closed, what comes waits in its buffer"
                                    : ": the sink is closed, what was not delivered and what still comes is lost"));
-  if (!retiring_) static_cast<void>(take_down(kBackgroundLimit));
+  if (!retiring_) static_cast<void>(take_down(kBackgroundLimit, kBackgroundLimit));
   services_->main.signal();
 }
 
-bool SinkNode::retire(std::chrono::nanoseconds limit) {
-  const bool down = take_down(limit);
+bool SinkNode::retire(std::chrono::nanoseconds landing, std::chrono::nanoseconds background) {
+  // What a sink in trouble has in the air will not land soon.
+  if (!trouble_.empty()) landing = std::min<std::chrono::nanoseconds>(landing, kLandingInTrouble);
+  const bool down = take_down(landing, background);
   gone_ = false;  // the stage to come may find somebody there
   return down;
 }
 
-bool SinkNode::take_down(std::chrono::nanoseconds limit) {
+bool SinkNode::take_down(std::chrono::nanoseconds landing, std::chrono::nanoseconds background) {
   retiring_ = true;
   if (stage_ && !blocking() && !in_flight_.empty()) {
     flush();
-    for (const auto deadline = Monotonic::now() + limit;
+    for (const auto deadline = Monotonic::now() + landing;
          !in_flight_.empty() && Monotonic::now() < deadline && !services_->abandoned;) {
       run_tasks();  // a sink may complete from a timer or a posted function
       if (!collect()) std::this_thread::sleep_for(1ms);
     }
   }
   close_stage();
-  const bool down = demolish(limit);
+  const bool down = demolish(background);
   // What the stage did not complete before it went is offered again, to the next one, in the order in which it came.
   collect();
   for (auto& [id, item] : in_flight_) {

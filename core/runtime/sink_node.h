@@ -34,9 +34,9 @@ class SinkNode final : public Node, private Buffer::Host {
 
   // Parked, it offers nothing to its stage, which may then be closed and rebuilt; its batches wait.
   void park(bool parked);
-  // Closes and destroys the stage; what was not delivered waits for the next one. Under the gate, parked. False: not by
-  // `limit`.
-  bool retire(std::chrono::nanoseconds limit);
+  // Closes and destroys the stage, once what it has in the air was delivered, or after `landing`; what was not waits
+  // for the next one. Under the gate, parked. False: its work in the background does not end.
+  bool retire(std::chrono::nanoseconds landing, std::chrono::nanoseconds background);
   void leave();  // ends the thread; the stage is retired
   // Nothing waits for it, in its buffer neither.
   bool drained() const;
@@ -117,7 +117,7 @@ class SinkNode final : public Node, private Buffer::Host {
   void break_down(const Error& error);
   void depart(const Error& error);
   std::chrono::nanoseconds lose_all();
-  bool take_down(std::chrono::nanoseconds limit);
+  bool take_down(std::chrono::nanoseconds landing, std::chrono::nanoseconds background);
   void flush();
   void rebuild();
   void close_stage();

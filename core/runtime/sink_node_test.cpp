@@ -433,5 +433,58 @@ TEST(Sinks, ASinkThatIsBuiltAnewGetsItsBatchesInOrder) {
   EXPECT_EQ(got, refused);
 }
 
+// How long a reload takes that changes a sink with batches in the air, of which the first came back as `first` says.
+std::chrono::nanoseconds reload_time(const Result<void>& first, std::chrono::nanoseconds shutdown_timeout) {
+  std::mutex mutex;
+  std::vector<Completion> air;
+  bool land = false;
+  std::atomic<int> offered{0};
+  Rig rig;
+  rig.can_reload();
+  rig.pipeline.settings.shutdown_timeout = shutdown_timeout;
+  rig.source("in", [](Output& out) {
+    for (int i = 0; i < 10; ++i) out.emit(batch_of(1, i + 1, i + 1));
+    while (out.wait(1ms)) {
+    }
+    return Result<void>{};
+  });
+  rig.add("out", StageKind::async_sink,
+          [&](StageContext&, const ConfigNode&) {
+            auto stage = std::make_unique<FakeAsyncSink>();
+            stage->on_write = [&](const std::shared_ptr<const Batch>&, Completion completion) {
+              const std::lock_guard lock(mutex);
+              if (offered++ == 0 && !first) return completion.error(first.error());
+              if (land) return completion.done();
+              air.push_back(std::move(completion));
+            };
+            return stage;
+          },
+          {"in"})
+      .options = options("old");
+  rig.start();
+  EXPECT_TRUE(eventually([&] { return offered == (first ? 10 : 11); })) << "all in the air";
+  auto next = rig.pipeline;
+  next.stages.back().options = options("new");
+  const auto start = Monotonic::now();
+  rig.reload(next);
+  const auto took = Monotonic::now() - start;
+  EXPECT_EQ(rig.log->count("reloaded in"), 1U) << rig.log->all();
+  EXPECT_TRUE(eventually([&] { return offered == (first ? 20 : 21); })) << "the next one has them all";
+  {
+    const std::lock_guard lock(mutex);
+    land = true;
+    for (auto& completion : air) completion.done();
+  }
+  EXPECT_EQ(rig.stop(), kExitOk);
+  return took;
+}
+
+TEST(Sinks, AReloadWaitsForWhatIsInTheAirAsLongAsItMayLand) {
+  EXPECT_LT(reload_time({}, 300ms), 2s) << "shutdown_timeout";
+  const auto in_trouble = reload_time(retry("connect to 192.0.2.1: refused"), 10s);
+  EXPECT_GE(in_trouble, 1s);
+  EXPECT_LT(in_trouble, 4s) << "a sink in trouble";
+}
+
 }  // namespace
 }  // namespace fffa::core

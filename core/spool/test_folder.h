@@ -2,6 +2,7 @@
 // For tests: a folder that goes with its owner, and files as strings.
 #pragma once
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>

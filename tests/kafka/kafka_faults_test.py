@@ -231,22 +231,56 @@ class Signals(Faults):
 
     def test_hup_changes_nothing(self):
         fffa, proxy = self.start("same", "shutdown_timeout: 30s")
-        fffa.process.send_signal(signal.SIGHUP)
-        fffa.wait_said("reload")
+        self.reload(fffa)
+        self.assertNotIn("rebuilt:", fffa.said())
         proxy.restore()
         self.end(fffa, "same")
+
+    def reload(self, fffa):
+        """Done while the broker is away, before any timeout of Kafka's."""
+        begin = time.monotonic()
+        fffa.process.send_signal(signal.SIGHUP)
+        fffa.wait_said("reloaded in")
+        took = time.monotonic() - begin
+        print(f"[reloaded within {took:.1f} s]", end=" ", flush=True)
+        self.assertLess(took, 5)
+        self.assertEqual(fffa.metric('fffa_reloads_total{result="ok"}'), 1)
 
     def test_hup_changes_the_sink(self):
         fffa, proxy = self.start("changed", "shutdown_timeout: 30s")
         fffa.configure(f"brokers: ['{self.kafka.relayed}'], {self.sink('changed', ', linger.ms: 1')}")
-        fffa.process.send_signal(signal.SIGHUP)
-        fffa.wait_said("reload")
+        self.reload(fffa)
+        self.assertIn("rebuilt: out", fffa.said())
         fffa.feed(100)
         proxy.restore()
         # What was in the air is sent anew.
         self.wait_health(fffa, True)
         most = fffa.metric("fffa_kafka_possible_duplicates_total")
         self.end(fffa, "changed", most)
+
+
+class Fatal(Faults):
+    """librdkafka gives a producer up, with batches in the air."""
+
+    def test_the_producer_is_made_anew(self):
+        self.kafka.create_topic("fatal", partitions=2)
+        fatal = self.folder / "fatal"
+        fffa = self.fffa(f"topic: fatal, librdkafka: {{{PATIENT}}}",
+                         environment={"LD_PRELOAD": os.environ["FFFA_KAFKA_FATAL"], "FFFA_TEST_FATAL": str(fatal)})
+        with Feeder(fffa):
+            self.wait_progress(fffa)
+            self.kafka.pause()
+            time.sleep(1)
+            self.assertEqual(fffa.metric("fffa_kafka_possible_duplicates_total"), 0)
+            fatal.touch()
+            fffa.wait_said("the Kafka producer broke: test_fatal_error: asked for")
+            self.kafka.resume()
+            self.wait_progress(fffa)
+        self.wait_health(fffa, True)
+        self.assertEqual(fffa.metric('fffa_stage_rebuilds_total{stage="out"'), 1)
+        doubtful = fffa.metric("fffa_kafka_possible_duplicates_total")
+        self.assertGreater(doubtful, 0, "nothing was in the air")
+        self.end(fffa, "fatal", doubtful)
 
 
 class BadInput(Faults):
@@ -302,7 +336,7 @@ sinks:
     topic: flows
     librdkafka:
       sasl.password: hunter2
-      sasl.oauthbearer.client.secret: ${KAFKA_PASSWORD}
+      ssl.keystore.password: ${KAFKA_PASSWORD}
 """)
         done = self.validate()
         self.assertEqual(done.returncode, 2)
@@ -368,4 +402,4 @@ sinks:
 
 
 if __name__ == "__main__":
-    unittest.main(verbosity=2, argv=[sys.argv[0], *(sys.argv[1:] or ["Cluster", "Outages", "Slow", "Signals", "BadInput"])])
+    unittest.main(verbosity=2, argv=[sys.argv[0], *(sys.argv[1:] or ["Cluster", "Outages", "Slow", "Signals", "Fatal", "BadInput"])])

@@ -3,7 +3,7 @@
 a real broker, which is stopped for some of the rounds. What the source was told to be delivered must be in the topic; what is there twice is counted.
 
 FFFA_ROUNDS (200): of them. FFFA_SEED: what they are made from. 1000 rounds:
-    FFFA_ROUNDS=1000 ctest --test-dir build/release -R kafka.Kill -V --timeout 1800
+    FFFA_ROUNDS=1000 ctest --test-dir build/release -R kafka.Kill -V
 """
 import json
 import os

@@ -4,6 +4,7 @@ import collections
 import json
 import os
 import pathlib
+import re
 import signal
 import socket
 import struct
@@ -41,14 +42,15 @@ class Fffa:
 
     command = (FFFA,)
 
-    def __init__(self, sink, folder, settings=""):
+    def __init__(self, sink, folder, settings="", environment=None):
         self.folder, self.settings = folder, settings
         self.lines = folder / "flows.json"
         self.metrics = free_port()
         self.configure(sink)
         self.log = folder / "log"
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen([*self.command, "run", folder / "pipeline.yaml", "--log-level", "debug"], stdin=subprocess.PIPE, stderr=log)
+            self.process = subprocess.Popen([*self.command, "run", folder / "pipeline.yaml", "--log-level", "debug"], stdin=subprocess.PIPE, stderr=log,
+                                            env=os.environ | (environment or {}))
         self.at = 0
         self.number = 0
         self.process.stdin.write(pcap_header())
@@ -143,8 +145,8 @@ class WithKafka(unittest.TestCase):
         file.write_text(text + "\n")
         return "${file:" + str(file) + "}"
 
-    def fffa(self, sink, settings="", brokers=None):
-        started = Fffa(f"brokers: ['{brokers or self.kafka.address}'], {sink}", self.folder, settings)
+    def fffa(self, sink, settings="", brokers=None, environment=None):
+        started = Fffa(f"brokers: ['{brokers or self.kafka.address}'], {sink}", self.folder, settings, environment)
         self.addCleanup(started.kill)
         return started
 
@@ -160,6 +162,28 @@ class WithKafka(unittest.TestCase):
         self.assertEqual(reported - arrived, collections.Counter(), "records are missing")
         self.assertLessEqual((arrived - reported).total(), most_twice, "records are there twice")
         self.assertEqual(set(arrived) - set(reported), set(), "records that nobody reported")
+
+
+    def assert_refused(self, fffa, reason, least):
+        """So many records were, for this reason and no other."""
+        deadline = time.monotonic() + 40
+        while (refused := self.refused(fffa, f'{{reason="{reason}"')) < least:
+            self.assertLess(time.monotonic(), deadline, f"{refused} records were refused: {reason}\n{fffa.said()[-2000:]}")
+            time.sleep(0.1)
+        self.assertEqual(self.refused(fffa), self.refused(fffa, f'{{reason="{reason}"'))
+
+    def refused(self, fffa, of=""):
+        try:
+            return fffa.metric("fffa_kafka_refused_records_total" + of)
+        except OSError:  # it is not there yet
+            return 0
+
+    def assert_account(self, fffa, delivered):
+        """All others are lost, and nothing is left."""
+        account = next(line for line in fffa.said().splitlines() if "out: seen" in line)
+        records = {part: int(number) for part, number in re.findall(r"(\w+) \d+ packets \d+ bytes (\d+) records", account)}
+        everything = len(fffa.reported())
+        self.assertEqual(records, {"seen": everything, "delivered": delivered, "lost": everything - delivered, "filtered": 0, "held": 0})
 
 
 class Records(WithKafka):
@@ -228,6 +252,30 @@ class Records(WithKafka):
             self.assertEqual(fields[name], f'"{record[name]}"')
 
 
+class Siem(WithKafka):
+    """The pipeline that ships, its source replaced by a capture."""
+
+    def test_the_pipeline_as_it_is(self):
+        pipelines, capture = HERE.parent.parent / "pipelines", HERE.parent / "corpus/captures/mixed_services.pcap"
+        topic = "fffa-flows"
+        self.kafka.create_topic(topic, partitions=3)
+        copy = self.folder / "flows.json"
+        (self.folder / "capture.yaml").write_text(f"""
+metrics: {{listen: ""}}
+sources:
+  capture: {{type: pcap, path: {capture}}}
+sinks:
+  copy: {{type: file, inputs: [flows], path: {copy}}}
+""")
+        done = subprocess.run([FFFA, "run", pipelines / "kafka-siem.yaml", pipelines / "env/local.yaml", self.folder / "capture.yaml"], capture_output=True, text=True,
+                              timeout=120, env=os.environ | {"KAFKA_BROKERS": self.kafka.address, "STATE_DIRECTORY": str(self.folder)})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        reported = copy.read_text().splitlines()
+        self.assertGreater(len(reported), 10)
+        self.assertEqual(sorted(self.kafka.console(topic, len(reported))), sorted(reported))
+        self.assertEqual(len(self.kafka.messages(topic)), len(reported))
+
+
 class Refusals(WithKafka):
     QUICK = "librdkafka: {topic.metadata.propagation.max.ms: 500}"
 
@@ -245,8 +293,7 @@ class Refusals(WithKafka):
         fffa = self.fffa(f"topic: never, on_reject: drop, {self.QUICK}")
         fffa.feed(50)
         fffa.wait_said("rejected batches are dropped")
-        time.sleep(0.5)
-        self.assertGreaterEqual(fffa.metric('fffa_kafka_refused_records_total{reason="unknown_topic"'), 100)
+        self.assert_refused(fffa, "unknown_topic", 100)
         self.assertEqual(fffa.end(), 4)
 
     def test_only_what_was_refused_is_dropped(self):
@@ -255,14 +302,14 @@ class Refusals(WithKafka):
         fffa.feed(50)
         self.assertEqual(fffa.end(), 4)
         there = len(self.kafka.messages("half-53"))
-        account = next(line for line in fffa.said().splitlines() if "out: seen" in line)
         self.assertGreaterEqual(there, 50)
-        self.assertIn(f"{len(fffa.reported()) - there} records", account)
+        self.assert_account(fffa, delivered=there)
 
     def test_unknown_topic_to_dead_letters(self):
         self.kafka.create_topic("dead")
         fffa = self.fffa(f"topic: nowhere, on_reject: dead_letter, dead_letter: dead, {self.QUICK}")
         fffa.feed(50)
+        self.assert_refused(fffa, "unknown_topic", 100)
         self.assertEqual(fffa.end(), 0, fffa.said())
         self.assert_all_arrived(fffa, "dead")
         headers = self.kafka.messages("dead")[0]["headers"]
@@ -282,9 +329,32 @@ class Refusals(WithKafka):
         self.kafka.create_topic("dead-tiny")
         fffa = self.fffa("topic: tiny, compression: none, on_reject: dead_letter, dead_letter: dead-tiny")
         fffa.feed(20)
+        self.assert_refused(fffa, "too_large", 40)
+        self.assertEqual(fffa.metric("fffa_kafka_dead_letter_records_total"), self.refused(fffa))
         self.assertEqual(fffa.end(), 0, fffa.said())
         self.assert_all_arrived(fffa, "dead-tiny")
         self.assertEqual(self.kafka.messages("tiny"), [])
+
+    def test_too_large_is_held_until_it_is_not(self):
+        self.kafka.create_topic("small", max_message_bytes=500)
+        fffa = self.fffa("topic: small, compression: none")
+        fffa.feed(20)
+        fffa.wait_said("Kafka refuses records for topic `small`: Broker: Message size too large")
+        self.assertIn("(on_reject: hold) (", fffa.said())
+        self.assert_refused(fffa, "too_large", 40)
+        self.assertEqual(self.kafka.messages("small"), [])
+        self.kafka.change_topic("small", max_message_bytes=100_000)
+        self.assertEqual(fffa.end(), 0, fffa.said())
+        self.assert_all_arrived(fffa, "small")
+
+    def test_too_large_dropped_and_counted(self):
+        self.kafka.create_topic("slim", max_message_bytes=500)
+        fffa = self.fffa("topic: slim, compression: none, on_reject: drop")
+        fffa.feed(20)
+        self.assert_refused(fffa, "too_large", 40)
+        self.assertEqual(fffa.end(), 4)
+        self.assertEqual(self.kafka.messages("slim"), [])
+        self.assert_account(fffa, delivered=0)
 
 
 class Faults(WithKafka):
@@ -421,6 +491,28 @@ class Secure(WithKafka):
         self.kafka.allow("closed")
         self.assertEqual(fffa.end(), 0, fffa.said())
         self.assert_all_arrived(fffa, "closed")
+
+    def test_no_permission_dropped_and_counted(self):
+        self.kafka.create_topic("private")
+        fffa = self.fffa(self.sink("private", self.secret(self.kafka.password)) + ", on_reject: drop", brokers=self.kafka.secure_address)
+        fffa.feed(50)
+        self.assert_refused(fffa, "authorization", 100)
+        self.assertEqual(fffa.end(), 4)
+        self.assertEqual(self.kafka.messages("private"), [])
+        self.assert_account(fffa, delivered=0)
+
+    def test_no_permission_to_dead_letters(self):
+        for topic in ("guarded", "dead-guarded"):
+            self.kafka.create_topic(topic)
+        self.kafka.allow("dead-guarded")
+        fffa = self.fffa(self.sink("guarded", self.secret(self.kafka.password)) + ", on_reject: dead_letter, dead_letter: dead-guarded",
+                         brokers=self.kafka.secure_address)
+        fffa.feed(50)
+        self.assert_refused(fffa, "authorization", 100)
+        self.assertEqual(fffa.end(), 0, fffa.said())
+        self.assert_all_arrived(fffa, "dead-guarded")
+        self.assertEqual(self.kafka.messages("guarded"), [])
+        self.assertIn("authorization failed", self.kafka.messages("dead-guarded")[0]["headers"]["error"])
 
 
 if __name__ == "__main__":

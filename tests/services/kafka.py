@@ -153,6 +153,10 @@ group.initial.rebalance.delay.ms=0
         self.java("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.address, "--create", "--topic", name,
                   "--partitions", partitions, "--replication-factor", replicas, *extra)
 
+    def change_topic(self, name, **settings):
+        self.java("kafka.admin.ConfigCommand", "--bootstrap-server", self.address, "--alter", "--entity-type", "topics", "--entity-name", name,
+                  "--add-config", ",".join(f"{key.replace('_', '.')}={value}" for key, value in settings.items()))
+
     def delete_topic(self, name):
         self.java("org.apache.kafka.tools.TopicCommand", "--bootstrap-server", self.address, "--delete", "--topic", name)
 

@@ -5,7 +5,9 @@
 FFFA: the program; FFFA_PLUGINS: where the plugin probe.so is; FFFA_ROUNDS: of the case Kill (default 200). Kill is the one to run long:
     FFFA_ROUNDS=1000 ctest --test-dir build/release -R spool.Kill -V
 """
+import atexit
 import collections
+import json
 import os
 import pathlib
 import random
@@ -15,6 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
+import urllib.request
 
 FFFA, PLUGINS = os.environ["FFFA"], os.environ["FFFA_PLUGINS"]
 PIPELINE = """\
@@ -32,6 +36,7 @@ metrics: {{listen: "127.0.0.1:0"}}
 shutdown_timeout: {timeout}
 """
 FOREVER = 1_000_000_000
+NOBODY = 65534
 
 
 class Place:
@@ -41,6 +46,7 @@ class Place:
     def __init__(self, path):
         self.path = pathlib.Path(path)
         self.runs = 0
+        self.user = None  # who runs it; None: who runs the test
 
     def write(self, batches=FOREVER, pause="1ms", fails=0, max_size="256MiB", when_full="block", timeout="20s", directory="buffer", run=None):
         self.runs += run is None
@@ -52,10 +58,22 @@ class Place:
         self.write(**options)
         # The log of a killed process matters only where it is looked at.
         with open(self.path / "log", "ab") as log:
-            return subprocess.Popen([FFFA, "run", "--plugin-path", PLUGINS, "pipeline.yaml"], cwd=self.path, stderr=log)
+            process = subprocess.Popen([FFFA, "run", "--plugin-path", PLUGINS, "pipeline.yaml"], cwd=self.path, stderr=log, user=self.user)
+        atexit.register(process.kill)  # where a test fails
+        return process
 
     def log(self):
         return (self.path / "log").read_text(encoding="utf-8")
+
+    def degraded(self):
+        """What /healthz says of the buffer: reasons."""
+        port = re.findall(r"metrics on port (\d+)", self.log())[-1]
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+                said = json.load(answer)
+        except urllib.error.HTTPError as error:
+            said = json.load(error)
+        return [each["reason"] for each in said["degraded"] if each["stage"] == "out (buffer)"]
 
     def down(self, is_down):
         path = self.path / "down"
@@ -242,7 +260,80 @@ def full_disk(place):
         fail(place.log()[-3000:])
 
 
-CASES = {"Kill": kill, "Down": down, "DropOldest": drop_oldest, "Reload": reload, "Second": second, "FullDisk": full_disk}
+def said_and_degraded(place, trouble):
+    """The log names the place in the file, /healthz the trouble."""
+    wait_for(lambda: re.search(re.escape(trouble) + r".* \(pipeline\.yaml:10:13\)", place.log()), trouble)
+    wait_for(lambda: any(trouble in reason for reason in place.degraded()), "degraded: " + trouble)
+
+
+def goes_on(place):
+    """Without a restart."""
+    before = len(place.acknowledged())
+    wait_for(lambda: len(place.acknowledged()) > before + 100 and place.degraded() == [], "a run that goes on, and is well", 60)
+
+
+def read_only(place):
+    """A directory that a run has, and cannot write to for a while: a file system that is read-only. In a mount namespace of its own."""
+    directory = place.path / "buffer"
+    directory.mkdir()
+    process = place.start(max_size="512KiB", pause="200us")
+    goes_on(place)
+    # Over it: a file system with files that are open cannot be made read-only. What comes next wants a new file.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", directory], check=True)
+    said_and_degraded(place, "Read-only file system")
+    stuck = len(place.acknowledged())
+    time.sleep(0.5)
+    if len(place.acknowledged()) != stuck:
+        fail("acknowledged without a place on disk")
+    subprocess.run(["umount", directory], check=True)
+    goes_on(place)
+    place.stop(process)
+    place.ends(place.start(batches=0))
+    place.judge()
+
+
+def full_disk_is_said(place):
+    """/healthz shows a disk that is full, and that it has room again."""
+    disk = place.path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=True)
+    place.down(True)
+    process = place.start(directory="disk/buffer")
+    said_and_degraded(place, "No space left on device")
+    subprocess.run(["mount", "-o", "remount,size=256m", disk], check=True)
+    goes_on(place)
+    place.down(False)
+    place.stop(process)
+    place.ends(place.start(batches=0, directory="disk/buffer"))
+    place.judge()
+    subprocess.run(["umount", disk], check=True)
+
+
+def forbidden(place):
+    """As somebody who is not root: nothing may be made there at the start, and later not either, until it may."""
+    directory = place.path / "buffer"
+    directory.mkdir()
+    for path, mode in ((place.path, 0o777), (directory, 0o755)):
+        path.chmod(mode)
+    place.user = NOBODY
+    process = place.start()
+    got = process.wait(20)
+    if got != 1 or not re.search(r"buffer.*: Permission denied \(pipeline\.yaml:10:13\)", place.log()):
+        fail(f"{got}: {place.log()}")
+    os.chown(directory, NOBODY, NOBODY)
+    process = place.start(max_size="512KiB", pause="200us")
+    goes_on(place)
+    os.chown(directory, 0, 0)
+    said_and_degraded(place, "Permission denied")
+    os.chown(directory, NOBODY, NOBODY)
+    goes_on(place)
+    place.stop(process)
+    place.ends(place.start(batches=0))
+    place.judge()
+
+
+CASES = {"Kill": kill, "Down": down, "DropOldest": drop_oldest, "Reload": reload, "Second": second, "FullDisk": full_disk,
+         "FullDiskSaid": full_disk_is_said, "ReadOnly": read_only, "Forbidden": forbidden}
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="fffa-spool-", ignore_cleanup_errors=True) as folder:
