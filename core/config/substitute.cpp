@@ -78,6 +78,8 @@ class Substitution {
     if (text.find('$') == std::string_view::npos) return;
     std::string out;
     bool good = true;
+    bool named = false;
+    bool has_default = false;
     for (std::size_t i = 0; i < text.size(); ++i) {
       const std::string_view rest = text.substr(i);
       if (rest.starts_with("$$")) {
@@ -85,6 +87,8 @@ class Substitution {
         ++i;
       } else if (const auto name = braced(rest)) {
         good = expand(node, path, *name, out) && good;
+        named = true;
+        has_default = has_default || gives_default(*name);
         i += name->size() + 2;
       } else {
         out += text[i];
@@ -95,6 +99,13 @@ class Substitution {
     if (!good) return;
     node.verbatim = node.verbatim && node.value == out;
     node.value = std::move(out);
+    node.literal = !named || has_default;
+  }
+
+  // Whether the variable is set or not: what a configuration may hold does not depend on where it is read.
+  static bool gives_default(std::string_view name) {
+    const std::size_t dash = name.find(":-");
+    return !name.starts_with("file:") && dash != std::string_view::npos && dash + 2 < name.size();
   }
 
   // What stands between the braces, if `text` begins with something that is to be substituted.

@@ -48,6 +48,21 @@ TEST_P(Substituted, To) {
   EXPECT_TRUE(diagnostics.empty());
 }
 
+TEST(Substitution, WhatIsWrittenDoesNotDependOnTheEnvironment) {
+  const std::pair<const char*, bool> kCases[] = {{"plain", true},           {"$$", true},
+                                                 {"${lower}", true},        {"${PORT}", false},
+                                                 {"${UNSET:-}", false},     {"${PORT:-9}", true},
+                                                 {"${UNSET:-9}", true},     {"a${PORT}", false},
+                                                 {"a${UNSET:-}", false},    {"${PORT}${A_1:-x}", true},
+                                                 {"${file:/secret}", false}};
+  for (const auto& [text, literal] : kCases) {
+    ConfigNode node = scalar(text);
+    Diagnostics diagnostics;
+    EXPECT_TRUE(substitute(node, environment(), diagnostics));
+    EXPECT_EQ(node.literal, literal) << text;
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Cases, Substituted,
     testing::Values(Case{"plain", "plain", false}, Case{"${PORT}", "514", true},

@@ -9,7 +9,7 @@ using namespace std::chrono_literals;
 namespace {
 constexpr std::chrono::nanoseconds kForever = -1ns;
 constexpr auto kBackgroundLimit = 5s;
-constexpr auto kLook = 50ms;                        // whether the rest is to be left on disk
+constexpr auto kLook = 50ms;  // whether the rest is to be left on disk
 constexpr auto kLandingInTrouble = 1s;
 constexpr int kDeliversAgain = 3;                   // in a row: rejections among deliveries are not said one by one
 constexpr const char* kBrokenPipe = "broken_pipe";  // why batches of a sink that is gone are lost

@@ -162,7 +162,7 @@ bool read_scalar(const Place& at, std::filesystem::path& value) {
 
 bool read_scalar(const Place& at, Secret& value) {
   if (!text_given(at, true)) return false;
-  const bool literal = !at.node.secret && !at.node.value.empty();
+  const bool literal = at.node.literal && !at.node.value.empty();
   if (literal && !at.attributes.may_be_literal) return complain(at, Secret::kLiteral, Secret::kInstead);
   value = Secret(at.node.value, literal);
   return true;

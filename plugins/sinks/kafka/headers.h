@@ -22,7 +22,7 @@ struct KeptHeaders {
   bool reusable = false;     // they say nothing but what is here
   Text host{}, run_id{};
 
-  // Fetches what make() touches: librdkafka's thread had it.
+  // Fetches what make() and then librdkafka touch: its other thread had it.
   void prefetch() const noexcept;
 };
 

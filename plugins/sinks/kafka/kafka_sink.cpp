@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kMostFlights = 256;  // of which the host keeps 64; more are batches that it gave up
 constexpr std::size_t kAhead = 4;          // records that are prefetched before their turn
-constexpr std::size_t kMostSpareChars = std::size_t{8} << 20;
+constexpr std::size_t kMostSpareChars = std::size_t{64} << 20;
 constexpr int kSilentWithReason = 2;  // seconds
 constexpr int kSilent = 10;
 constexpr std::size_t kCommunityIdChars = 31;
@@ -136,6 +136,7 @@ Flight& Kafka::begin(std::shared_ptr<const Batch> batch, Completion completion) 
   } else {
     flight = std::move(spare_.back());
     spare_.pop_back();
+    spare_chars_ -= flight->text.capacity();
   }
   never_used_ = std::min(never_used_, spare_.size());
   flight->identity = batch.get();
@@ -332,7 +333,10 @@ void Kafka::finish(Flight& flight) {
     flight.landed = true;
     if (outcome.ok() && completion) {
       const auto at = std::ranges::find(flights_, &flight, &std::unique_ptr<Flight>::get);
-      if (flight.text.capacity() <= kMostSpareChars) spare_.push_back(std::move(*at));
+      if (spare_chars_ + flight.text.capacity() <= kMostSpareChars) {
+        spare_chars_ += flight.text.capacity();
+        spare_.push_back(std::move(*at));
+      }
       flights_.erase(at);
     } else {
       std::string().swap(flight.text);
@@ -368,6 +372,7 @@ void Kafka::tick() {
     superfluous.assign(std::make_move_iterator(spare_.begin()), std::make_move_iterator(used));
     spare_.erase(spare_.begin(), used);
     never_used_ = spare_.size();
+    for (const auto& flight : superfluous) spare_chars_ -= flight->text.capacity();
     idle = std::ranges::all_of(flights_, &Flight::landed, [](const auto& flight) -> Flight& { return *flight; });
   }
   reach_.tick(idle, delivered_.load(std::memory_order_relaxed), *producer_);

@@ -52,6 +52,7 @@ class Kafka final : public AsyncSink, public ProducerEvents {
   std::mutex mutex_;
   Flights flights_;                             // in the order in which they came
   std::vector<std::unique_ptr<Flight>> spare_;  // their memory is used again, that of the last first
+  std::size_t spare_chars_ = 0;                 // of their text
   std::size_t never_used_ = 0;                  // of them, since the tick before
   std::string trouble_;                         // what librdkafka said last ...
   std::uint64_t trouble_at_ = 0;                // ... when so many were delivered

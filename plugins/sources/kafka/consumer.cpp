@@ -130,6 +130,7 @@ Consumer::Consumer(const Config& config, ConsumerEvents& events, Logger& log, co
 }
 
 Consumer::~Consumer() {
+  note_membership();
   rd_kafka_queue_io_event_enable(queue_, -1, nullptr, 0);
   rd_kafka_queue_destroy(queue_);
   {
@@ -143,6 +144,8 @@ Consumer::~Consumer() {
 // It waits for answers that are under way: where a broker hangs, for as long as a session may last. And where a topic
 // was deleted that it had read, librdkafka 2.0 never ends.
 void Consumer::destroy() {
+  if (would_abort_)
+    return log_.debug("librdkafka is left behind: it has joined the group and waits for its first assignment");
   // Otherwise it would wait for a rebalance that nobody hears of.
   const auto end = [consumer = consumer_] { rd_kafka_destroy_flags(consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE); };
   const auto done = std::make_shared<std::promise<void>>();
@@ -236,14 +239,21 @@ bool Consumer::commit(const Partitions& partitions, bool wait) {
   return answered;
 }
 
+std::int64_t Consumer::end(const Partition& partition) const {
+  return extent(partition).end;
+}
+
 std::int64_t Consumer::lag(const Partition& partition) const {
-  std::int64_t low = 0;
-  std::int64_t high = 0;
-  const auto error =
-      rd_kafka_get_watermark_offsets(consumer_, partition.topic().c_str(), partition.number(), &low, &high);
+  const auto [begin, end] = extent(partition);
   const auto at = std::max(partition.safe(), partition.committed());
-  if (error != RD_KAFKA_RESP_ERR_NO_ERROR || high < 0) return 0;
-  return std::max<std::int64_t>(0, high - std::max({at, low, std::int64_t{0}}));
+  return std::max<std::int64_t>(0, end - std::max({at, begin, std::int64_t{0}}));
+}
+
+Consumer::Extent Consumer::extent(const Partition& partition) const {
+  Extent found{-1, -1};
+  const auto error = rd_kafka_get_watermark_offsets(consumer_, partition.topic().c_str(), partition.number(),
+                                                    &found.begin, &found.end);
+  return error == RD_KAFKA_RESP_ERR_NO_ERROR ? found : Extent{-1, -1};
 }
 
 bool Consumer::answers(std::chrono::milliseconds limit) const {
@@ -260,12 +270,25 @@ std::string Consumer::fatal_error() const {
 }
 
 void Consumer::close() {
+  note_membership();
   rd_kafka_consumer_close(consumer_);
+}
+
+// librdkafka before 2.3 aborts the process when a member is destroyed that has joined a group and had no assignment
+// yet (confluentinc/librdkafka#4312).
+void Consumer::note_membership() {
+  constexpr int kMended = 0x02030000;
+  if (rd_kafka_version() >= kMended || assigned_) return;
+  char* const id = rd_kafka_memberid(consumer_);
+  would_abort_ = would_abort_ || (id != nullptr && *id != '\0');
+  rd_kafka_mem_free(consumer_, id);
 }
 
 void Consumer::rebalance(rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* partitions) {
   switch (error) {
     case RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS: {
+      assigned_ = true;
+      would_abort_ = false;
       // Only to say where it begins: the copy keeps librdkafka's own list as it is.
       const ListPtr known(rd_kafka_topic_partition_list_copy(partitions));
       if (partitions->cnt > 0) static_cast<void>(rd_kafka_committed(consumer_, known.get(), kCommittedMs));

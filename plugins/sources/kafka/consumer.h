@@ -71,7 +71,9 @@ class Consumer {
   // Commits the safe() of these, with their reached(). committed() comes within poll(), or, where it is waited for,
   // within this call. False: it did not within 5 s.
   bool commit(const Partitions& partitions, bool wait);
-  // Messages that wait behind this offset, as far as is known without asking; 0 where it is not.
+  // Behind its last message, as far as is known without asking: it is where one was read. Negative: it is not.
+  std::int64_t end(const Partition& partition) const;
+  // Messages that wait, as far as is known without asking; 0 where it is not.
   std::int64_t lag(const Partition& partition) const;
   // True if a broker answers.
   bool answers(std::chrono::milliseconds limit) const;
@@ -84,6 +86,9 @@ class Consumer {
     std::mutex mutex;
     Consumer* consumer = nullptr;
   };
+  struct Extent {
+    std::int64_t begin, end;
+  };
 
   std::shared_ptr<Link> link_;
   ConsumerEvents& events_;
@@ -92,8 +97,12 @@ class Consumer {
   int fd_ = -1;
   rd_kafka_t* consumer_ = nullptr;
   rd_kafka_queue_t* queue_ = nullptr;
+  bool assigned_ = false;     // once at least
+  bool would_abort_ = false;  // destroyed
 
+  Extent extent(const Partition& partition) const;
   void set_callbacks(rd_kafka_conf_t* conf);
+  void note_membership();
   void destroy();
   void rebalance(rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* partitions);
   void assign(rd_kafka_topic_partition_list_t* partitions, bool more);

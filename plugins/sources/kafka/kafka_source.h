@@ -110,6 +110,7 @@ class Kafka final : public Source, public ConsumerEvents {
   void take_error(const rd_kafka_message_t& message);
   void join_batch(const std::shared_ptr<Partition>& partition, std::int64_t offset);
   std::shared_ptr<Partition> find(const char* topic, std::int32_t number);
+  void note_end(Partition& partition, std::int64_t end);
   void note_position(const Partition& partition, std::int64_t offset);
   std::int64_t& reached_of(const Partition& partition);
   void heed_time();

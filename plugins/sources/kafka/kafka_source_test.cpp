@@ -192,6 +192,20 @@ TEST_F(KafkaSource, WhatAFormerOwnerHadReadAndNotCommittedIsSaidAndCounted) {
   EXPECT_TRUE(harness_->context().captured_log().contains("flows[0] from 2 to 7: 5 messages, whose records may come"));
 }
 
+TEST_F(KafkaSource, WhatAFormerOwnerCannotHaveReadIsNotCounted) {
+  produce(10);
+  commit(2, "fffa read to 1000000");
+  EXPECT_EQ(run(Outcome::delivered), 8U);
+  EXPECT_EQ(metric("fffa_kafka_reread_messages_total"), 8) << "no more than there are";
+}
+
+TEST_F(KafkaSource, ATopicThatWasMadeAnewIsNotReadAgain) {
+  produce(10);
+  commit(1000, "fffa read to 2000");
+  EXPECT_EQ(run(Outcome::delivered), 10U);
+  EXPECT_EQ(metric("fffa_kafka_reread_messages_total"), 0);
+}
+
 TEST_F(KafkaSource, AFloodOfDeadLettersThatNobodyTakesIsBoundedAndKeepsNoRecord) {
   rd_kafka_mock_topic_set_error(cluster_, "dead", RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
   set_up("dead_letter: dead, ");

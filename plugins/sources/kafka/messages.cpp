@@ -68,6 +68,7 @@ void Kafka::take(const rd_kafka_message_t& message) {
   if (connection_since_ != Monotonic{}) connected();
   if (trouble_.any()) trouble_.clear(about_topic(message));
   messages_.add();
+  if (partition->position() == Partition::kNone) note_end(*partition, consumer_->end(*partition));
   note_position(*partition, message.offset);
   if (const FlowRecord* const record = reader_.read(payload_of(message), schema_of(message))) {
     join_batch(partition, message.offset);
@@ -80,13 +81,23 @@ void Kafka::take(const rd_kafka_message_t& message) {
   }
 }
 
+// Nobody can have read further.
+void Kafka::note_end(Partition& partition, std::int64_t end) {
+  if (end < 0) return;
+  partition.ends(end);
+  auto& reached = reached_of(partition);
+  reached = std::min(reached, end);
+}
+
 void Kafka::note_position(const Partition& partition, std::int64_t offset) {
   auto& reached = reached_of(partition);
-  if (offset < reached) reread_.add();
-  reached = std::max(reached, offset + 1);
   const bool first = partition.position() == Partition::kNone;
   const auto expected = first ? partition.committed() : partition.position();
-  if (first && offset < expected)
+  const bool begins_again = first && offset < expected;
+  if (begins_again) reached = offset;  // what was read was of another topic of this name
+  if (offset < reached) reread_.add();
+  reached = std::max(reached, offset + 1);
+  if (begins_again)
     context_.log().warning(partition.name() + " begins again at " + std::to_string(offset) + ": there is no offset " +
                            std::to_string(expected) + ", where the group was");
   if (expected < 0 || offset <= expected) return;
@@ -127,8 +138,10 @@ void Kafka::take_error(const rd_kafka_message_t& message) {
   const std::string text = kafka::settled(redact_(rd_kafka_message_errstr(&message)));
   switch (message.err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-      if (const auto partition = find(rd_kafka_topic_name(message.rkt), message.partition))
+      if (const auto partition = find(rd_kafka_topic_name(message.rkt), message.partition)) {
         partition->at_end(context_.clock().monotonic());
+        note_end(*partition, message.offset);
+      }
       if (connection_since_ != Monotonic{}) connected();
       return trouble_.clear(about_topic(message));
     case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:

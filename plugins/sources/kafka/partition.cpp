@@ -51,7 +51,9 @@ std::int64_t reached_in(std::string_view metadata) noexcept {
   metadata.remove_prefix(kReached.size());
   std::int64_t reached = Partition::kNone;
   const auto [end, error] = std::from_chars(metadata.data(), metadata.data() + metadata.size(), reached);
-  return error == std::errc{} && end == metadata.data() + metadata.size() && reached >= 0 ? reached : Partition::kNone;
+  return error == std::errc{} && end == metadata.data() + metadata.size() && reached >= 0 && reached <= kFurthest
+             ? reached
+             : Partition::kNone;
 }
 
 void Partition::heard(TimeNs newest, Monotonic now) noexcept {

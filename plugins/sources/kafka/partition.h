@@ -37,6 +37,8 @@ class Partition {
   std::int64_t safe() const noexcept { return safe_; }
   // Up to where the partition was read, by former owners too: the next one reads again what lies between safe() and it.
   std::int64_t reached() const noexcept { return std::max(position_, told_); }
+  // The partition has no message from `offset` on: whoever said that it was read further was wrong.
+  void ends(std::int64_t offset) noexcept { told_ = told_ > offset ? kNone : told_; }
   // What Kafka knows: the offset, and beside it reached().
   std::int64_t committed() const noexcept { return committed_; }
   void commit(std::int64_t offset, std::int64_t reached) noexcept { committed_ = offset, told_ = reached; }
@@ -77,7 +79,9 @@ class Partition {
   Monotonic quiet_since_{0};
 };
 
-// reached() as it stands beside a committed offset, in its metadata. kNone: that says something else, or nothing.
+// reached() as it stands beside a committed offset, in its metadata, which whoever may commit for the group can write.
+// kNone: that says something else, nothing, or more than any partition has.
+inline constexpr std::int64_t kFurthest = std::int64_t{1} << 53;
 std::string metadata_of(std::int64_t reached);
 std::int64_t reached_in(std::string_view metadata) noexcept;
 

@@ -54,11 +54,22 @@ TEST(Offsets, WhatAFormerOwnerHadReadStaysKnown) {
   EXPECT_FALSE(partition.to_commit());
 }
 
+TEST(Offsets, WhatCannotHaveBeenReadIsForgotten) {
+  Partition partition("flows", 0);
+  partition.commit(100, 200);
+  partition.ends(200);
+  EXPECT_EQ(partition.reached(), 200);
+  partition.add(100);
+  partition.ends(101);
+  EXPECT_EQ(partition.reached(), 101);
+  EXPECT_TRUE(partition.to_commit());
+}
+
 TEST(Offsets, HowFarIsInTheMetadataOfWhatIsCommitted) {
-  for (const std::int64_t reached : {std::int64_t{0}, std::int64_t{17}, std::numeric_limits<std::int64_t>::max()})
+  for (const std::int64_t reached : {std::int64_t{0}, std::int64_t{17}, kFurthest})
     EXPECT_EQ(reached_in(metadata_of(reached)), reached);
-  for (const auto* other :
-       {"", "17", "fffa read to ", "fffa read to -1", "fffa read to 1x", "fffa read to 9223372036854775808"})
+  for (const auto* other : {"", "17", "fffa read to ", "fffa read to -1", "fffa read to 1x",
+                            "fffa read to 9223372036854775807", "fffa read to 9223372036854775808"})
     EXPECT_EQ(reached_in(other), Partition::kNone) << other;
 }
 

@@ -49,6 +49,7 @@ class ConfigNode {
   std::string value;      // scalar, after substitution
   bool quoted = false;    // scalar: written in quotes, so it is text whatever it looks like
   bool secret = false;    // scalar: holds a substituted ${file:} or ${VAR}; never printed
+  bool literal = true;    // scalar: stands here as it is, or has a ${VAR:-default}, used or not
   bool verbatim = false;  // scalar: its text stands like this, on one line, from `at` on (one further in quotes)
   Location at;            // of the value
   std::vector<ConfigNode> items;  // list

@@ -154,6 +154,7 @@ class Parser {
       node.quoted = true;
       node.value = quoted(line, at, c);
       node.secret = node.value.starts_with("${");
+      node.literal = !node.secret;
       return node;
     }
     std::size_t end = inside ? std::min(line.text.find_first_of(",]}", at), line.text.size()) : line.text.size();
@@ -166,6 +167,7 @@ class Parser {
     at = end;
     node.value.erase(node.value.find_last_not_of(' ') + 1);
     node.secret = node.value.starts_with("${");
+    node.literal = !node.secret;
     if (node.value.empty() || node.value == "null" || node.value == "~") node.kind = ConfigNode::Kind::null;
     return node;
   }

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Options of a stage written as YAML in a test. A part of YAML: block mappings and lists, [..] and {..} on one line,
 // plain and quoted scalars, comments. fffa itself reads files with a full parser. Nothing is substituted: what begins
-// with
-// `${` counts as a secret as it stands.
+// with `${` counts as a secret as it stands.
 #pragma once
 
 #include <string>
