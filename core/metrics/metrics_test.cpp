@@ -50,6 +50,15 @@ TEST(Registry, WhatIsNotShownAgainIsGone) {
   EXPECT_EQ(registry.text(), "# HELP fffa_queue Queue\n# TYPE fffa_queue gauge\nfffa_queue{stage=\"b\"} 4\n");
   there = true;
   EXPECT_NE(registry.text().find("fffa_other 5\n"), std::string::npos);
+  there = false;
+  static_cast<void>(registry.text());
+  auto& gauge = registry.gauge("fffa_other", "Other");
+  EXPECT_NE(registry.text().find("fffa_other 0\n"), std::string::npos) << "nothing is left of the one that was shown";
+  there = true;
+  EXPECT_NE(registry.text().find("fffa_other 5\n"), std::string::npos);
+  there = false;
+  gauge.set(6);
+  EXPECT_NE(registry.text().find("fffa_other 6\n"), std::string::npos) << "it is held: it stays, though also shown";
 }
 
 TEST(Registry, RefusesWhatPrometheusDoesNotAllow) {

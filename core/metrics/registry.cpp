@@ -14,8 +14,9 @@ namespace fffa::core {
 struct Registry::Cell final : Counter, Gauge {
   std::atomic<std::uint64_t> count{0};
   std::atomic<double> level{0};
-  std::uint64_t shown_in = kAlways;  // which exposition
-  static constexpr std::uint64_t kAlways = 0;
+  std::uint64_t shown_in;                      // which exposition; guarded by the registry's lock
+  static constexpr std::uint64_t kAlways = 0;  // somebody may hold it
+  explicit Cell(std::uint64_t exposition) : shown_in(exposition) {}
   void add(std::uint64_t n) override { count.fetch_add(n, std::memory_order_relaxed); }
   std::uint64_t value() const override { return count.load(std::memory_order_relaxed); }
   void set(double value) override { level.store(value, std::memory_order_relaxed); }
@@ -42,7 +43,8 @@ bool valid_name(std::string_view name, bool colon) {
 Registry::Registry() = default;
 Registry::~Registry() = default;
 
-Registry::Cell& Registry::cell(std::string_view name, std::string_view help, const Labels& labels, bool is_counter) {
+Registry::Cell& Registry::cell(std::string_view name, std::string_view help, const Labels& labels, bool is_counter,
+                               std::uint64_t shown_in) {
   if (!valid_name(name, true)) throw std::invalid_argument("not a metric name: " + std::string(name));
   for (const auto& label : labels)
     if (!valid_name(label.first, false)) throw std::invalid_argument("not a label name: " + label.first);
@@ -58,15 +60,16 @@ Registry::Cell& Registry::cell(std::string_view name, std::string_view help, con
     throw std::invalid_argument("metric " + std::string(name) + " is both a counter and a gauge");
   }
   auto& cell = family.cells[std::move(sorted)];
-  if (!cell) cell = std::make_unique<Cell>();
+  if (!cell) cell = std::make_unique<Cell>(shown_in);
+  if (cell->shown_in != Cell::kAlways) cell->shown_in = shown_in;
   return *cell;
 }
 
 Counter& Registry::counter(std::string_view name, std::string_view help, const Labels& labels) {
-  return cell(name, help, labels, true);
+  return cell(name, help, labels, true, Cell::kAlways);
 }
 Gauge& Registry::gauge(std::string_view name, std::string_view help, const Labels& labels) {
-  return cell(name, help, labels, false);
+  return cell(name, help, labels, false, Cell::kAlways);
 }
 
 void Registry::on_collect(std::function<void()> refresh) {
@@ -75,9 +78,7 @@ void Registry::on_collect(std::function<void()> refresh) {
 }
 
 void Registry::show(std::string_view name, std::string_view help, const Labels& labels, double value) {
-  auto& shown = cell(name, help, labels, false);
-  shown.set(value);
-  shown.shown_in = collection_;
+  cell(name, help, labels, false, collection_).set(value);
 }
 
 std::string Registry::text() {
@@ -87,19 +88,22 @@ std::string Registry::text() {
   std::vector<prometheus::MetricFamily> out;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [name, family] : families_) {
+    for (auto& [name, family] : families_) {
+      std::erase_if(family.cells, [this](const auto& entry) {
+        const auto shown_in = entry.second->shown_in;
+        return shown_in != Cell::kAlways && shown_in != collection_;
+      });
+      if (family.cells.empty()) continue;
       auto& shown = out.emplace_back();
       shown.name = name;
       shown.help = family.help;
       shown.type = family.is_counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge;
       for (const auto& [labels, cell] : family.cells) {
-        if (cell->shown_in != Cell::kAlways && cell->shown_in != collection_) continue;
         auto& metric = shown.metric.emplace_back();
         for (const auto& [key, value] : labels) metric.label.push_back({key, value});
         metric.counter.value = static_cast<double>(cell->value());
         metric.gauge.value = cell->level.load(std::memory_order_relaxed);
       }
-      if (shown.metric.empty()) out.pop_back();
     }
   }
   return prometheus::TextSerializer().Serialize(out);

@@ -18,7 +18,8 @@ namespace fffa::core {
 
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
-// Any thread. Cells live as long as the registry; finding one takes a lock (do it once), counting does not.
+// Any thread. The cells of counter() and gauge() live as long as the registry; finding one takes a lock (do it once),
+// counting does not.
 class Registry {
  public:
   Registry();
@@ -46,7 +47,9 @@ class Registry {
   std::function<void()> refresh_;
   std::uint64_t collection_ = 0;  // number of this exposition; guarded by collect_mutex_
 
-  Cell& cell(std::string_view name, std::string_view help, const Labels& labels, bool is_counter);
+  // `shown_in`: the exposition after which it goes, unless somebody may hold it.
+  Cell& cell(std::string_view name, std::string_view help, const Labels& labels, bool is_counter,
+             std::uint64_t shown_in);
 };
 
 }  // namespace fffa::core

@@ -152,6 +152,36 @@ TEST_F(Buffers, AStopDoesNotWaitForASinkThatDeliversNothing) {
   }
 }
 
+// What it has in the air lands with close(): then nothing was left behind.
+TEST_F(Buffers, AStopThatDeliversAllWithCloseLeavesNothing) {
+  struct Landing : FakeAsyncSink {
+    std::vector<Completion> air;
+    Result<void> close() override {
+      for (auto& completion : air) completion.done();
+      return {};
+    }
+  };
+  Rig rig;
+  source(rig, 40, 1, 1, true);
+  rig.add("out", StageKind::async_sink,
+          [&](StageContext& context, const ConfigNode&) {
+            context.degraded("no broker answers");
+            auto stage = std::make_unique<Landing>();
+            stage->on_write = [&air = stage->air](const std::shared_ptr<const Batch>&, Completion completion) {
+              air.push_back(std::move(completion));
+            };
+            return stage;
+          },
+          {"in"})
+      .buffer = disk();
+  rig.options.tuning.silent_in_trouble = 100ms;
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return delivered == 40; })) << "on disk";
+  EXPECT_EQ(rig.stop(), kExitOk);
+  EXPECT_EQ(balance_of(rig).delivered.records, 40);
+  EXPECT_EQ(rig.log->count("delivers nothing"), 0u) << rig.log->all();
+}
+
 // It is in trouble all the time, and delivers.
 TEST_F(Buffers, AStopWaitsForASinkThatDelivers) {
   Rig rig;
@@ -362,11 +392,19 @@ TEST_F(Buffers, DamageThatHidesHowMuchIsLostIsALossAllTheSame) {
   auto image = testing::read_file(path);
   image[10] ^= 1;  // in the header of the first batch
   testing::write_file(path, image);
+  {
+    Rig rig;
+    source(rig, 0, 1, 1, true);
+    sink(rig, disk());
+    rig.start();
+    ASSERT_TRUE(eventually([&] { return rig.log->count("connect to 192.0.2.1") == 1; }));
+    EXPECT_EQ(rig.stop(), kExitLost);
+  }
   down = false;
   Rig rig;
   source(rig, 0);
   sink(rig, disk());
-  EXPECT_EQ(rig.run(), kExitLost);
+  EXPECT_EQ(rig.run(), kExitLost) << "again, as long as the file is there";
   EXPECT_EQ(got, up_to(15, 6)) << "the rest is delivered";
   const auto balance = balance_of(rig);
   expect_even(balance);
@@ -444,9 +482,11 @@ TEST_F(Buffers, ASinkWhoseReaderHasGoneKeepsWhatItHas) {
     auto& spec =
         rig.sink("out", [](const Batch&) -> Result<void> { return gone("write to a pipe: Broken pipe"); }, {"in"});
     spec.buffer = disk();
+    rig.options.tuning.silent_in_trouble = 0ms;
     rig.start();
     EXPECT_EQ(rig.wait(), kExitOk) << "it ends by itself: no sink is left";
     EXPECT_EQ(balance_of(rig).kept.records, 5);
+    EXPECT_EQ(rig.log->count("delivers nothing"), 0u) << "that it has gone is said";
   }
   Rig rig;
   source(rig, 0);

@@ -100,6 +100,7 @@ void DiskBuffer::set_limits(const BufferSpec& spec) {
   max_size_ = spec.max_size;
   store_->set_max_size(spec.max_size);
   drops_ = spec.when_full == WhenFull::drop_oldest;
+  note_damage();
   intake_->signal();
 }
 

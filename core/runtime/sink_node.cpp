@@ -92,13 +92,15 @@ void SinkNode::leave() {
 }
 
 void SinkNode::main() {
+  bool leaves = false;
   for (bool over = false; !over && !services_->abandoned;) {
     std::chrono::nanoseconds pause = 0ns;
     {
       const std::lock_guard lock(gate_);
       run_tasks();
       pause = step();
-      over = leaving_ || this->over();
+      leaves = leaves_the_rest();
+      over = leaving_ || leaves || this->over();
       const bool may_leave = services_->stopping && buffer_ && buffer_->keeps();
       if (may_leave && (pause < 0ns || pause > kLook)) pause = kLook;
     }
@@ -107,12 +109,12 @@ void SinkNode::main() {
   if (const auto buffer = this->buffer(); buffer && !services_->abandoned) buffer->stop();
   {
     const std::lock_guard lock(gate_);
-    if (buffer_ && buffer_->keeps() && !services_->abandoned && leaves_the_rest())
-      log().info("delivers nothing: it is closed, and what it has not delivered stays in its buffer");
     collect();
     if (!leaving_) let_close_take(std::chrono::nanoseconds(services_->shutdown_timeout));
     close_stage();
     collect();  // what close() completed is delivered, not held
+    if (leaves && !kept().empty())
+      log().info("delivers nothing: it is closed, and what it has not delivered stays in its buffer");
   }
   finish();
 }
@@ -124,16 +126,17 @@ bool SinkNode::at_end() const {
 bool SinkNode::over() const {
   if (parked_) return false;
   if (at_end() && in_flight_.empty() && waiting_.empty()) return true;
-  return buffer_ && buffer_->keeps() && buffer_->ended() && (gone_ || leaves_the_rest());
+  return gone_ && buffer_ && buffer_->keeps() && buffer_->ended();
 }
 
 // What is on disk may stay there, what is in the air included: it is marked on delivery only. A run that stops does not
 // wait for a sink that delivers nothing.
 bool SinkNode::leaves_the_rest() const {
+  if (!services_->stopping || parked_ || gone_ || !buffer_ || !buffer_->keeps() || !buffer_->ended()) return false;
   const bool all_on_disk = std::ranges::all_of(waiting_, &Item::buffered) &&
                            std::ranges::all_of(in_flight_, [](const auto& entry) { return entry.second.buffered; });
   const bool has_some = !in_flight_.empty() || !waiting_.empty();  // else it has not had a chance
-  if (!services_->stopping || !all_on_disk || (stage_ && !has_some)) return false;
+  if (!all_on_disk || (stage_ && !has_some)) return false;
   const bool in_trouble = !trouble_.empty() || !stage_ || says_degraded();
   const auto& tuning = services_->tuning;
   return Monotonic::now() - progress_ >= (in_trouble ? tuning.silent_in_trouble : tuning.silent);

@@ -133,6 +133,7 @@ std::uint64_t Store::segment_size() const noexcept {
 void Store::set_max_size(std::uint64_t max_size) {
   const std::lock_guard lock(mutex_);
   max_size_ = max_size;
+  limit_damaged();
 }
 
 bool Store::make_room(std::size_t size) {
@@ -267,8 +268,8 @@ void Store::limit_damaged() {
     --at;
     const auto path = path_of(*at, ".damaged");
     struct stat status {};
-    if (::lstat(path.c_str(), &status) != 0) {  // somebody has looked at it, and deleted it
-      at = aside_.erase(at);
+    if (::lstat(path.c_str(), &status) != 0) {
+      if (errno == ENOENT) at = aside_.erase(at);  // somebody has looked at it, and deleted it
       continue;
     }
     full = full || (size > 0 && size + static_cast<std::uint64_t>(status.st_size) > max_size_ / 4);

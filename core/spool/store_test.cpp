@@ -269,6 +269,28 @@ TEST(Store, DamagedFilesHaveABound) {
   EXPECT_EQ(store->take_deleted().size(), 2U);
 }
 
+TEST(Store, TheBoundOfDamagedFilesFollowsMaxSizeAndForgetsNone) {
+  const testing::Folder folder;
+  const auto path = folder.path() / "store";
+  std::filesystem::create_directory(path);
+  const auto name = [](int i) { return "0000000000000000000" + std::to_string(i) + ".damaged"; };
+  for (int i = 1; i <= 3; ++i) write_file(path / name(i), std::string(6000, 'x'));
+  auto store = Store::open({path, 80'000});
+  ASSERT_TRUE(store) << store.error().message;
+  std::filesystem::remove(path / name(2));  // this one has gone
+  // And these can only not be looked at.
+  std::filesystem::rename(path, folder.path() / "away");
+  write_file(path, "");
+  (*store)->set_max_size(4096);
+  std::filesystem::remove(path);
+  std::filesystem::rename(folder.path() / "away", path);
+  EXPECT_TRUE(std::filesystem::exists(path / name(1)));
+  (*store)->set_max_size(4096);
+  EXPECT_EQ((*store)->take_deleted(), Strings{(path / name(1)).string()});
+  EXPECT_FALSE(std::filesystem::exists(path / name(1)));
+  EXPECT_TRUE(std::filesystem::exists(path / name(3))) << "the newest one stays";
+}
+
 TEST(Store, DamageWhileItRunsIsCountedWithWhatItCost) {
   const testing::Folder folder;
   auto store = opened(folder);
