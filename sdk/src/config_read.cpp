@@ -220,8 +220,17 @@ bool expect_list(const Place& at) {
 }
 
 bool expect_map(const Place& at) {
-  if (at.node.kind != ConfigNode::Kind::map) return expected(at, "a mapping (`key: value` lines)");
+  constexpr auto kMapping = "a mapping (`key: value` lines)";
+  if (at.attributes.may_be_literal && is_scalar(at)) return complain(at, std::string("expected ") + kMapping);
+  if (at.node.kind != ConfigNode::Kind::map) return expected(at, kMapping);
   if (at.node.entries.empty() && at.attributes.required) return complain(at, "must not be empty");
+  return true;
+}
+
+bool runs_together(const Place& at, const ConfigNode::Entry& entry) {
+  if (entry.value.kind != ConfigNode::Kind::null || entry.key.find_first_of(":=") == std::string::npos) return false;
+  complain({entry.value, at.path, at.attributes, at.diagnostics}, "a name with `:` or `=` in it has no value",
+           "name: value, with a space");
   return true;
 }
 

@@ -267,6 +267,20 @@ TEST(Config, SubstitutedValuesAreNeverShown) {
   }
 }
 
+TEST(Config, ANameThatHasRunTogetherWithItsValueIsNotShown) {
+  for (const std::string key : {"password:hunter2", "password=hunter2"}) {
+    auto node = fffa::testing::parse_config("host: h\nports: [1]\nlabels: {a: b}\n");
+    auto& entry = node->find("labels")->entries[0];
+    entry.key = key;
+    entry.value.kind = fffa::ConfigNode::Kind::null;
+    Config config;
+    fffa::Diagnostics diagnostics;
+    EXPECT_FALSE(fffa::read_config(*node, "", config, diagnostics));
+    ASSERT_EQ(diagnostics.all().size(), 1u);
+    EXPECT_EQ(to_string(diagnostics.all()[0]).find("hunter2"), std::string::npos) << to_string(diagnostics.all()[0]);
+  }
+}
+
 TEST(Config, MessagesHoldNoControlCharacters) {
   const Read result = read("port: \"a\\nb" + std::string(500, 'x') + "\"\n");
   ASSERT_EQ(result.problems.size(), 1u);

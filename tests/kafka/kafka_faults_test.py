@@ -349,6 +349,11 @@ sinks:
         for literal in ("hunter2", "${KAFKA_PASSWORD_UNSET:-hunter2}"):
             done = self.validate(*good(literal))
             self.assertEqual((done.returncode, done.stderr), (2, f"--set:2:38: sinks.out.librdkafka.sasl.password: {what}\n"))
+        for mistyped in ('"{sasl.password: hunter2}"', "sasl.password=hunter2"):
+            done = self.validate("--set", f"sinks.out.librdkafka={mistyped}", "--set", "sources.in.librdkafka={}")
+            self.assertEqual(done.returncode, 2, mistyped)
+            self.assertIn("sinks.out.librdkafka: ", done.stderr)
+            self.assertNotIn("hunter2", done.stderr)
 
     def test_no_such_host(self):
         fffa = self.fffa("topic: flows", "shutdown_timeout: 1s", f"no-such-host.invalid:{free_port()}")

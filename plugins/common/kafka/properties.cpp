@@ -124,6 +124,8 @@ void check_secrets(const Properties& properties, Checker& checker) {
   for (const auto& [property, value] : properties) {
     if (is_secret(property) && value.literal())
       checker.error("librdkafka." + property, Secret::kLiteral, Secret::kInstead);
+    else if (is_secret(property) && value.empty())
+      checker.error("librdkafka." + property, "the secret is empty", "see its file or variable");
   }
 }
 

@@ -23,7 +23,7 @@ std::vector<std::string> complaints(const std::string& yaml) {
   const auto node = testing::parse_config(yaml, "f.yaml");
   SomeStage config;
   Diagnostics diagnostics;
-  EXPECT_TRUE(read_config(*node, "sinks.out", config, diagnostics));
+  read_config(*node, "sinks.out", config, diagnostics);
   Checker checker(*node, "sinks.out", diagnostics);
   check_secrets(config.librdkafka, checker);
   std::vector<std::string> all;
@@ -41,6 +41,11 @@ TEST(KafkaProperties, SecretsComeFromOutside) {
                             ": a secret stands here for all to read (write ${file:/path} or ${VAR})"));
     EXPECT_THAT(complaints("librdkafka:\n  " + property + ": ${file:/etc/secret}\n"), IsEmpty()) << property;
   }
+}
+
+TEST(KafkaProperties, AnEmptySecretIsNone) {
+  EXPECT_THAT(complaints("librdkafka: {sasl.password: ''}\n"),
+              ElementsAre(::testing::HasSubstr("the secret is empty")));
 }
 
 TEST(KafkaProperties, WhatIsNoSecretMayStandThere) {

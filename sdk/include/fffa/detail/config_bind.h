@@ -103,6 +103,9 @@ int read_choice(const Place& at, const std::vector<std::string>& names);
 int read_alternative(const Place& at, const std::vector<std::string>& names);
 bool expect_list(const Place& at);
 bool expect_map(const Place& at);
+// True after a complaint: `name:value` has no space, so that all of it is the name. It is not shown, for the value may
+// be a secret.
+bool runs_together(const Place& at, const ConfigNode::Entry& entry);
 std::string element_path(const std::string& path, std::size_t index);
 std::string element_path(const std::string& path, const std::string& key);
 

@@ -72,6 +72,10 @@ bool read_map(const Place& at, Map& map) {
   map.clear();
   bool good = true;
   for (const auto& entry : at.node.entries) {
+    if (runs_together(at, entry)) {
+      good = false;
+      continue;
+    }
     typename Map::mapped_type element{};
     good =
         read_at(Place{entry.value, element_path(at.path, entry.key), at.attributes, at.diagnostics}, element) && good;
