@@ -266,7 +266,8 @@ class Fatal(Faults):
         self.kafka.create_topic("fatal", partitions=2)
         fatal = self.folder / "fatal"
         fffa = self.fffa(f"topic: fatal, librdkafka: {{{PATIENT}}}",
-                         environment={"LD_PRELOAD": os.environ["FFFA_KAFKA_FATAL"], "FFFA_TEST_FATAL": str(fatal)})
+                         environment={"LD_PRELOAD": os.environ["FFFA_KAFKA_FATAL"], "FFFA_TEST_FATAL": str(fatal),
+                                      "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"})
         with Feeder(fffa):
             self.wait_progress(fffa)
             self.kafka.pause()

@@ -36,7 +36,7 @@ metrics: {{listen: "127.0.0.1:0"}}
 shutdown_timeout: {timeout}
 """
 FOREVER = 1_000_000_000
-NOBODY = 65534
+UNPRIVILEGED = ("setpriv", "--bounding-set", "-all", "--inh-caps", "-all")  # a file's mode counts for root, too
 
 
 class Place:
@@ -46,7 +46,7 @@ class Place:
     def __init__(self, path):
         self.path = pathlib.Path(path)
         self.runs = 0
-        self.user = None  # who runs it; None: who runs the test
+        self.prefix = ()  # of the command
 
     def write(self, batches=FOREVER, pause="1ms", fails=0, max_size="256MiB", when_full="block", timeout="20s", directory="buffer", run=None):
         self.runs += run is None
@@ -58,7 +58,7 @@ class Place:
         self.write(**options)
         # The log of a killed process matters only where it is looked at.
         with open(self.path / "log", "ab") as log:
-            process = subprocess.Popen([FFFA, "run", "--plugin-path", PLUGINS, "pipeline.yaml"], cwd=self.path, stderr=log, user=self.user)
+            process = subprocess.Popen([*self.prefix, FFFA, "run", "--plugin-path", PLUGINS, "pipeline.yaml"], cwd=self.path, stderr=log)
         atexit.register(process.kill)  # where a test fails
         return process
 
@@ -310,22 +310,21 @@ def full_disk_is_said(place):
 
 
 def forbidden(place):
-    """As somebody who is not root: nothing may be made there at the start, and later not either, until it may."""
+    """Without capabilities: nothing may be made there at the start, and later not either, until it may."""
     directory = place.path / "buffer"
     directory.mkdir()
-    for path, mode in ((place.path, 0o777), (directory, 0o755)):
-        path.chmod(mode)
-    place.user = NOBODY
+    directory.chmod(0o555)
+    place.prefix = UNPRIVILEGED
     process = place.start()
     got = process.wait(20)
     if got != 1 or not re.search(r"buffer.*: Permission denied \(pipeline\.yaml:10:13\)", place.log()):
         fail(f"{got}: {place.log()}")
-    os.chown(directory, NOBODY, NOBODY)
+    directory.chmod(0o755)
     process = place.start(max_size="512KiB", pause="200us")
     goes_on(place)
-    os.chown(directory, 0, 0)
+    directory.chmod(0o555)
     said_and_degraded(place, "Permission denied")
-    os.chown(directory, NOBODY, NOBODY)
+    directory.chmod(0o755)
     goes_on(place)
     place.stop(process)
     place.ends(place.start(batches=0))
