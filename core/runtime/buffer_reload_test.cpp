@@ -130,7 +130,7 @@ TEST_F(BufferReload, ASinkThatIsDownGetsABufferWhatItHadIsDelivered) {
   source(rig, 10, 1, 1, true);
   sink(rig, {});
   rig.start();
-  ASSERT_TRUE(eventually([&] { return balance_of(rig).held.records == 10; }));
+  ASSERT_TRUE(eventually([&] { return balance_of(rig).held.records == 10 && rig.log->count("connect to") == 1; }));
   auto next = rig.pipeline;
   next.stages[1].buffer = disk();
   rig.reload(next);
