@@ -10,7 +10,7 @@ namespace fffa::detail {
 using Sha1Block = std::array<std::uint32_t, 16>;  // padded
 using Sha1Digest = std::array<std::uint32_t, 5>;
 
-// With the processor's instructions for it, where it has some: in a third of the time.
+// With the instructions for it that x86-64 processors may have: in a third of the time.
 Sha1Digest sha1(const Sha1Block& block) noexcept;
 // In C++ alone.
 Sha1Digest portable_sha1(const Sha1Block& block) noexcept;

@@ -232,11 +232,17 @@ def second(place):
     place.judge()
 
 
-def full_disk(place):
-    """A disk that is full, and later is not: nothing torn, no restart. Runs in a mount namespace of its own."""
+def small_disk(place):
+    """Of 2 MiB, in this process's mount namespace."""
     disk = place.path / "disk"
     disk.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=True)
+    return disk
+
+
+def full_disk(place):
+    """A disk that is full, and later is not: nothing torn, no restart. Runs in a mount namespace of its own."""
+    disk = small_disk(place)
     place.down(True)
     process = place.start(pause="50us", directory="disk/buffer")
     wait_for(lambda: "No space left on device (pipeline.yaml:10:13)" in place.log(), "a full disk")
@@ -294,9 +300,7 @@ def read_only(place):
 
 def full_disk_is_said(place):
     """/healthz shows a disk that is full, and that it has room again."""
-    disk = place.path / "disk"
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=True)
+    disk = small_disk(place)
     place.down(True)
     process = place.start(directory="disk/buffer")
     said_and_degraded(place, "No space left on device")

@@ -91,7 +91,7 @@ bool Pcap::goes_on() const {
 
 Result<void> Pcap::finish(Reader::Next why) {
   track_pending();
-  read_out(newest_ + 1);  // the newest packet is before it
+  read_out(newest_ == 0 ? 0 : newest_ + 1);  // the newest packet is before it; 0: there is none
   const bool stopped = why == Reader::Next::packet || ended_early_;
   const std::string kept =
       counts_.packets == 0 ? "" : "; the " + std::to_string(counts_.packets) + " packets before it are counted";
