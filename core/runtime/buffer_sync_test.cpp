@@ -161,7 +161,7 @@ TEST_F(BufferSyncs, NorIsAFileWhoseNameCouldNotBeSynced) {
 
 TEST_F(BufferSyncs, AFailureAmongManyCostsNothingAndDoublesNothing) {
   down = true;  // all of it stands on disk, where what was undone must not
-  files.before = [](int number) { files.to_fail = number % 2 == 0 ? 1 : 0; };
+  files.before = [](int number) { files.to_fail = number % 2 == 1 ? 1 : 0; };
   start(10);
   ASSERT_TRUE(eventually([&] { return delivered == kBatches; }));
   EXPECT_GE(metric("fffa_buffer_errors_total"), 1);  // how many syncs there are depends on what shares one
