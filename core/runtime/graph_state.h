@@ -43,7 +43,7 @@ std::shared_ptr<Node> make_node(StageSpec spec, std::shared_ptr<Services> servic
 StageLog::Places places_of(const Pipeline& pipeline);
 // The error of a stage that does not get as far as to speak for itself: says which it is, and its place.
 Error located(const StageSpec& spec, Error error);
-Result<void> build(Node& node);  // Node::build(); errors are located
+Result<void> build(Node& node);  // opens a sink's buffer as well, unless it has it; errors are located
 // Connects the nodes as the pipeline says. Edges that were there stay, with what is queued; a new edge from a node that
 // has ended brings its end, and so does the loss of the last input that had not. `fresh` producers begin anew. Nothing
 // flows meanwhile.

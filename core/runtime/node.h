@@ -29,7 +29,7 @@ class Node : public std::enable_shared_from_this<Node> {
   Node& operator=(const Node&) = delete;
 
   // --- life, by the engine
-  virtual Result<void> build();  // makes the stage of spec(); may open files, does not start anything
+  Result<void> build();  // makes the stage of spec(); may open files, does not start anything
   // build() in two steps: a stage that this node may have later on, while it still has another one.
   struct Posted {  // what it posts waits here until it is adopted
     Tasks tasks;

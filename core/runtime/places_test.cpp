@@ -78,6 +78,103 @@ TEST_F(Places, AreThoseOfTheFileThatWasReadLast) {
   EXPECT_EQ(rig.stop(), kExitLost);
 }
 
+// Of an added stage and of one that changes, in what they say before the reload is done; else the old ones again.
+TEST_F(Places, AreTheNewOnesWhileAReloadIsUnderWay) {
+  Rig rig;
+  source(rig, 1, 1, 1, true).at = line(2);
+  sink(rig, {}).at = line(6);
+  rig.can_reload();
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return count() == 1; }));
+  bool refuses = true;
+  std::string shown;
+  factories()["more"] = [&](StageContext& context, const ConfigNode&) -> std::unique_ptr<Stage> {
+    context.log().warning("is slow");
+    context.degraded("no broker answers");
+    shown = rig.engine->health().degraded().at("more (itself)");
+    if (refuses) throw Failure(fail("no disk"));
+    auto stage = std::make_unique<FakeSink>();
+    stage->on_write = [](const Batch&) { return Result<void>{}; };
+    return stage;
+  };
+  factories()["out"] = [make = factories().at("out")](StageContext& context, const ConfigNode& config) {
+    context.log().warning("begins anew");
+    return make(context, config);
+  };
+  auto next = rig.pipeline;
+  next.stages.push_back(next.stages[1]);
+  next.stages[0].at = line(20);
+  next.stages[1].at = line(60);
+  next.stages[1].options = options("2");
+  next.stages[2].id = "more";
+  next.stages[2].at = line(70);
+  next.stages[2].options = options("3");
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("more: is slow (pipe.yaml:70:3)"), 1u) << rig.log->all();
+  EXPECT_EQ(shown, "no broker answers (pipe.yaml:70:3)");
+  EXPECT_EQ(rig.log->count("more (fake): no disk (pipe.yaml:70:3)"), 1u) << rig.log->all();
+  refuses = false;
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("out: begins anew (pipe.yaml:60:3)"), 1u) << rig.log->all();
+  EXPECT_EQ(rig.log->count("reloaded in"), 1u) << rig.log->all();
+  EXPECT_EQ(rig.stop(), kExitOk);
+}
+
+TEST_F(Places, OfAReloadThatFailsAreTheOldOnesAgain) {
+  Rig rig;
+  build(rig);
+  rig.pipeline.settings.shutdown_timeout = 100ms;
+  rig.can_reload();
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return quiet && rig.log->count("refused") == 1; }));
+  auto next = rig.pipeline;
+  next.stages[0].at = line(20);
+  next.stages.pop_back();
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("out (fake): is to be removed and does not deliver what waits for it (1 records) "
+                           "(pipe.yaml:6:3)"),
+            1u)
+      << rig.log->all();
+  quiet = false;
+  EXPECT_TRUE(eventually([&] { return rig.log->count("tried again (pipe.yaml:2:3)") == 2; })) << rig.log->all();
+  EXPECT_EQ(rig.stop(), kExitLost);
+}
+
+// The buffer is moved, the reload fails, and the old place cannot be used any more.
+TEST_F(Places, OfABufferThatCannotBeOpenedAgain) {
+  Rig rig;
+  std::atomic<bool> more{false};
+  rig.options.state_root = folder.path();
+  rig.source("in", [&](Output& out) {
+    out.emit(flows(1, 1, 1));
+    while (out.wait(1ms))
+      if (more.exchange(false)) out.emit(flows(1, 2, 2));
+    return Result<void>{};
+  });
+  sink(rig, disk()).at = line(6);
+  rig.pipeline.stages[1].buffer.directory = folder.path() / "old";
+  rig.can_reload();
+  rig.start();
+  ASSERT_TRUE(eventually([&] { return count() == 1; }));
+  auto next = rig.pipeline;
+  next.stages[1].options = options("2");
+  next.stages[1].buffer.directory = folder.path() / "file";
+  testing::write_file(folder.path() / "file", "");
+  std::filesystem::rename(folder.path() / "old", folder.path() / "away");
+  testing::write_file(folder.path() / "old", "");
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("out: the old stage cannot be built again, it is tried again: out (fake): buffer: "), 1u)
+      << rig.log->all();
+  EXPECT_TRUE(eventually([&] { return rig.log->count("out: rebuild: buffer: ") >= 1; }));
+  EXPECT_TRUE(rig.engine->health().degraded().at("out").ends_with("(pipe.yaml:12:5)"));
+  EXPECT_EQ(rig.log->count("pipe.yaml:6:3"), 0u) << rig.log->all();
+  std::filesystem::remove(folder.path() / "old");
+  std::filesystem::rename(folder.path() / "away", folder.path() / "old");
+  more = true;
+  EXPECT_TRUE(eventually([&] { return count() == 2 && !rig.engine->health().degraded().contains("out"); }));
+  EXPECT_EQ(rig.stop(), kExitOk) << rig.log->all();
+}
+
 TEST_F(Places, OfABufferThatCannotBeOpenedIsNamedOnce) {
   testing::write_file(folder.path() / "file", "");
   Rig rig;

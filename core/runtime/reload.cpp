@@ -88,6 +88,10 @@ bool same_stage(const Pipeline& a, std::size_t i, const Pipeline& b, std::size_t
                     });
 }
 
+Error Reload::Step::failed(const std::string& how) const {
+  return located(removed ? before : after, fail(how));
+}
+
 void Reload::plan(Pipeline pipeline) {
   next.pipeline = std::move(pipeline);
   std::vector<bool> taken(graph.nodes.size(), false);
@@ -140,8 +144,8 @@ Result<void> Reload::permitted() {
     if (step.added || !reads_once(step.before)) continue;
     step.spent = step.removed && step.node->sent_end();
     if (!step.spent)
-      return fail(step.before.id + " reads its input once: stop and start fffa to " +
-                  (step.removed ? "remove" : "change") + " it");
+      return step.failed(std::string("reads its input once: stop and start fffa to ") +
+                         (step.removed ? "remove" : "change") + " it");
   }
   return {};
 }
@@ -162,11 +166,14 @@ Result<std::string> Reload::run(Pipeline pipeline) {
     graph.each<SourceNode>([](SourceNode& source) { source.pause(false); });
     return allowed.error();
   }
+  // From now on places are those of the new file; what goes with this reload has its old one.
+  auto places = places_of(next.pipeline);
+  places.merge(places_of(graph.pipeline));
+  services->log->set_places(std::move(places));
   if (steps.empty()) {
     graph.each<SourceNode>([](SourceNode& source) { source.pause(false); });
     const std::lock_guard lock(mutex);
     graph.pipeline = std::move(next.pipeline);
-    services->log->set_places(places_of(graph.pipeline));
     return std::string("no stage has changed");
   }
   auto result = prepare();
@@ -211,7 +218,7 @@ Result<void> Reload::launch(const std::function<bool(const Step&)>& which) {
     std::optional<Result<void>> started;
     if (!wait_until(next.pipeline.settings.shutdown_timeout,
                     [&, source = source] { return (started = source->started()).has_value(); }))
-      return fail(describe(step->after) + " does not start");
+      return step->failed("does not start");
     if (!started->ok()) return located(step->after, started->error());
     if (!step->added) tell_gap(*step);
   }
@@ -224,7 +231,7 @@ Result<void> Reload::come_to_rest() {
   for (const auto& node : graph.nodes) {
     if (node->spec().kind == StageKind::source || is_sink(node->spec().kind) || !node->built()) continue;
     if (!wait_until(graph.pipeline.settings.shutdown_timeout, [&] { return node->idle(); }))
-      return fail(describe(node->spec()) + " does not come to rest");
+      return fail(services->log->placed(node->id(), describe(node->spec()) + ": does not come to rest"));
   }
   return {};
 }
@@ -239,10 +246,10 @@ Result<void> Reload::take_down() {
     source->retire();
     if (!source->join(limit)) {
       source->stay();
-      return fail(describe(step.before) + " does not stop");
+      return step.failed("does not stop");
     }
     step.down = true;
-    if (!source->demolish(kBackgroundLimit)) return fail(describe(step.before) + ": background work does not end");
+    if (!source->demolish(kBackgroundLimit)) return step.failed("background work does not end");
   }
   if (auto rest = come_to_rest(); !rest) return rest;
   for (auto& step : steps) {
@@ -258,7 +265,7 @@ Result<void> Reload::take_down() {
       step.down = true;
       gone = step.node->demolish(kBackgroundLimit);
     });
-    if (!free || !gone) return fail(describe(step.before) + " does not come to rest");
+    if (!free || !gone) return step.failed("does not come to rest");
     if (auto rest = come_to_rest(); !rest) return rest;
   }
   return {};
@@ -270,8 +277,8 @@ Result<void> Reload::take_down_sink(Step& step) {
   const auto& buffer = step.before.buffer;
   const bool moves = buffer.type != BufferSpec::Type::none && (step.removed || !same_place(buffer, step.after.buffer));
   if ((step.removed || moves) && !wait_until(limit, [&] { return sink.drained(); })) {
-    return fail(describe(step.before) + (step.removed ? " is to be removed" : " is to have another buffer") +
-                " and does not deliver what waits for it (" + std::to_string(sink.held().records) + " records)");
+    return step.failed(std::string(step.removed ? "is to be removed" : "is to have another buffer") +
+                       " and does not deliver what waits for it (" + std::to_string(sink.held().records) + " records)");
   }
   sink.park(true);
   bool gone = false;
@@ -280,7 +287,7 @@ Result<void> Reload::take_down_sink(Step& step) {
     gone = sink.retire(std::min<std::chrono::nanoseconds>(limit, kLandingLimit), kBackgroundLimit);
     if (moves) sink.close_buffer();
   });
-  return free && gone ? Result<void>{} : Result<void>{fail(describe(step.before) + " does not come to rest")};
+  return free && gone ? Result<void>{} : Result<void>{step.failed("does not come to rest")};
 }
 
 Result<void> Reload::bring_up() {
@@ -301,7 +308,7 @@ Result<void> Reload::bring_up() {
         result = build(*step->node);
       }
     });
-    if (!free) return located(step->after, fail("the old stage does not come to rest"));
+    if (!free) return step->failed("the old stage does not come to rest");
     if (!result) return result;
   }
   return launch([](const Step& step) { return !(step.added && step.early); });
@@ -339,7 +346,6 @@ void Reload::commit() {
     }
   }
   wire(next, fresh);
-  services->log->set_places(places_of(next.pipeline));
   {
     const std::lock_guard lock(mutex);
     ledger.change(next);
@@ -371,6 +377,7 @@ void Reload::restore() {
     if (step.added || step.down)
       step.node->exclusively(kBackgroundLimit, [&] { static_cast<void>(step.node->demolish(kBackgroundLimit)); });
   }
+  services->log->set_places(places_of(graph.pipeline));
   for (auto at = steps.rbegin(); at != steps.rend(); ++at) {
     if (at->added || !at->down || (at->before.kind != StageKind::source && at->node->ended())) continue;
     Result<void> result;
@@ -379,18 +386,21 @@ void Reload::restore() {
         const std::lock_guard lock(mutex);
         at->node->respec(at->before);
       }
-      result = at->node->build();
+      result = build(*at->node);
     });
-    if (!free) result = fail("the old stage has not come back");
+    if (!free) result = located(at->before, fail("the old stage has not come back"));
     auto* source = dynamic_cast<SourceNode*>(at->node.get());
     if (result && source) {
       result = source->relaunch(after_start, graph.pipeline.settings.shutdown_timeout);
-      if (result) tell_gap(*at);
+      if (result)
+        tell_gap(*at);
+      else
+        result = located(at->before, result.error());
     }
     if (result) continue;
-    services->log->write(LogLevel::error, at->before.id,
-                         "the old stage cannot be built again, it is tried again: " + result.error().message);
-    services->health.degrade(at->before.id, services->log->placed(at->before.id, result.error().message));
+    services->log->write_as_it_is(LogLevel::error, at->before.id,
+                                  "the old stage cannot be built again, it is tried again: " + result.error().message);
+    services->health.degrade(at->before.id, result.error().message);
   }
   resume(graph);
 }

@@ -39,7 +39,8 @@ struct Reload {
     bool early = false;  // its new stage is built while the old graph is whole
     bool spent = false;  // removed, a source that has read its input: it stays until all has gone well
     std::optional<Node::Made> made = std::nullopt;
-    Monotonic::time_point left{};  // a source: when it was told to stop
+    Monotonic::time_point left{};                // a source: when it was told to stop
+    Error failed(const std::string& how) const;  // located: where the stage stands now, or stood
   };
   std::vector<Step> steps;  // what changes, in topological order
   Graph next;

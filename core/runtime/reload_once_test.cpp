@@ -62,11 +62,13 @@ TEST_F(ReloadOnce, ARunningSourceThatReadsOnceIsNeitherChangedNorRemoved) {
   rig.start();
   ASSERT_TRUE(eventually([this] { return written == 1; }));
   rig.reload(changed());
-  EXPECT_EQ(rig.log->count("the old pipeline goes on: replay reads its input once: stop and start fffa to change it"),
-            1u)
+  EXPECT_EQ(
+      rig.log->count("the old pipeline goes on: replay (fake): reads its input once: stop and start fffa to change it"),
+      1u)
       << rig.log->all();
   rig.reload(without());
-  EXPECT_EQ(rig.log->count("replay reads its input once: stop and start fffa to remove it"), 1u) << rig.log->all();
+  EXPECT_EQ(rig.log->count("replay (fake): reads its input once: stop and start fffa to remove it"), 1u)
+      << rig.log->all();
   rig.reload(rig.pipeline);
   EXPECT_EQ(rig.log->count("no stage has changed"), 1u) << rig.log->all();
   end();

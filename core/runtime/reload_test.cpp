@@ -150,7 +150,7 @@ struct ReloadTest : testing::Test {
     begin();
     start_fails = true;
     rig.reload(with("in", "2"));
-    EXPECT_EQ(rig.log->count("in: the old stage cannot be built again, it is tried again: no start"), 1u)
+    EXPECT_EQ(rig.log->count("in: the old stage cannot be built again, it is tried again: in (fake): no start"), 1u)
         << rig.log->all();
     EXPECT_TRUE(rig.engine->health().degraded().contains("in"));
   }
@@ -374,6 +374,21 @@ TEST_F(ReloadTest, WhatCannotBeRebuiltEitherIsTriedAgain) {
   end();
 }
 
+TEST_F(ReloadTest, ASinkThatComesBackLaterIsNotDegradedAnyMore) {
+  alone("out");
+  begin();
+  factories()["out"] = [make = factories().at("out"), tries = 0](StageContext& context,
+                                                                 const ConfigNode& config) mutable {
+    if (++tries <= 2) throw Failure(fail("no disk"));
+    return make(context, config);
+  };
+  rig.reload(with("out", "2"));
+  EXPECT_EQ(rig.log->count("out: the old stage cannot be built again"), 1u) << rig.log->all();
+  EXPECT_TRUE(eventually([this] { return !rig.engine->health().degraded().contains("out"); }));
+  more();
+  end();
+}
+
 TEST_F(ReloadTest, ASourceThatDoesNotStartAgainIsTriedAgain) {
   std::atomic<bool> start_fails{false};
   break_source(start_fails);
@@ -403,7 +418,7 @@ TEST_F(ReloadTest, ASourceThatStopsTooLateIsBuiltAgain) {
   begin();
   rig.reload(with("in", "2"));
   slow = false;
-  EXPECT_EQ(rig.log->count("in (fake) does not stop"), 1u) << rig.log->all();
+  EXPECT_EQ(rig.log->count("in (fake): does not stop"), 1u) << rig.log->all();
   more();
   end();
 }
@@ -500,7 +515,7 @@ TEST_F(ReloadTest, ASinkThatDoesNotDeliverIsNotRemoved) {
   Pipeline next = rig.pipeline;
   next.stages.erase(next.stages.begin() + static_cast<std::ptrdiff_t>(rig.index("out")));
   rig.reload(next);
-  EXPECT_EQ(rig.log->count("out (fake) is to be removed and does not deliver"), 1u) << rig.log->all();
+  EXPECT_EQ(rig.log->count("out (fake): is to be removed and does not deliver"), 1u) << rig.log->all();
   failing = false;
   more();
   end();

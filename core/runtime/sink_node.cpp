@@ -54,11 +54,6 @@ SinkNode::SinkNode(StageSpec spec, std::shared_ptr<Services> services)
   completions_->waker = waker_;
 }
 
-Result<void> SinkNode::build() {
-  if (auto opened = open_buffer(); !opened) return opened.error();
-  return Node::build();
-}
-
 void SinkNode::open() {
   open_context();
   running_ = true;
@@ -163,7 +158,7 @@ std::chrono::nanoseconds SinkNode::step() {
   if (can_take()) {
     auto item = next_item();
     if (!item) {
-      said("buffer: " + item.error().message, LogLevel::error, "tried again");
+      said("buffer: " + item.error().message, LogLevel::error, "tried again", buffer_of(id()));
       given_up_ = true;
       return services_->tuning.retry_longest;
     }
@@ -314,13 +309,13 @@ void SinkNode::give_up(const Item& item, const char* reason, const Tally& part) 
 }
 
 // One line when trouble starts or changes, not one a batch.
-void SinkNode::said(const std::string& trouble, LogLevel level, const std::string& consequence) {
+void SinkNode::said(const std::string& trouble, LogLevel level, const std::string& consequence, const std::string& at) {
   given_up_ = false;
   in_a_row_ = 0;
-  degrade(trouble);
+  services_->health.degrade(id(), services_->log->placed(at, trouble));
   if (trouble == trouble_) return;
   trouble_ = trouble;
-  log().log(level, trouble + ": " + consequence);
+  services_->log->write_as_it_is(level, id(), services_->log->placed(at, trouble + ": " + consequence));
 }
 
 void SinkNode::break_down(const Error& error) {
@@ -385,11 +380,17 @@ void SinkNode::flush() {
 
 void SinkNode::rebuild() {
   count_rebuild();
-  if (const auto result = build(); !result) {
+  auto result = open_buffer();
+  const auto at = result ? id() : buffer_of(id());
+  if (result) result = build();
+  if (!result) {
     if (result.error().disposition == Disposition::gone) return depart(result.error());
-    said("rebuild: " + result.error().message, LogLevel::error, "tried again");
+    said("rebuild: " + result.error().message, LogLevel::error, "tried again", at);
     rebuild_at_ = Monotonic::now() + pause_after(rebuilds_++);
+    return;
   }
+  if (trouble_.empty()) recover();  // a reload could not bring it back
+  given_up_ = std::ranges::none_of(waiting_, [](const Item& item) { return item.tries > 0; });
 }
 
 void SinkNode::close_stage() {

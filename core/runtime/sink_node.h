@@ -26,7 +26,6 @@ class SinkNode final : public Node, private Buffer::Host {
   static constexpr std::size_t kMostBatches = 64;
   static constexpr std::size_t kMostRecords = 65536;
 
-  Result<void> build() override;  // opens its buffer as well, unless it has it
   void open() override;
   void wake() override;
   bool join(std::chrono::nanoseconds limit) override;
@@ -40,7 +39,7 @@ class SinkNode final : public Node, private Buffer::Host {
   void leave();  // ends the thread; the stage is retired
   // Nothing waits for it, in its buffer neither.
   bool drained() const;
-  Result<void> open_buffer();  // the one of spec(), unless it has it; a part of build()
+  Result<void> open_buffer();  // the one of spec(), unless it has it; before build()
   // Another place for what waits, or none: under the gate, retired and drained.
   void close_buffer();
   // Its other end has left for good: what comes is lost, until a reload builds it anew.
@@ -121,7 +120,11 @@ class SinkNode final : public Node, private Buffer::Host {
   void flush();
   void rebuild();
   void close_stage();
-  void said(const std::string& trouble, LogLevel level, const std::string& consequence);
+  void said(const std::string& trouble, LogLevel level, const std::string& consequence) {
+    said(trouble, level, consequence, id());
+  }
+  // `at`: whose place is named, the stage's or its buffer's.
+  void said(const std::string& trouble, LogLevel level, const std::string& consequence, const std::string& at);
   std::chrono::nanoseconds pause_after(int tries);
 
   // --- as the buffer's host

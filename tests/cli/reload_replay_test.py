@@ -83,7 +83,7 @@ def a_file(run):
     run.reload("none.pcap", "capture.pcap")
     run.reload("drain_interval: 1s", "drain_interval: 2s")
     log = run.end(40)
-    if log.count("replay reads its input once: stop and start fffa to change it") != 2:
+    if log.count("replay (pcap): reads its input once: stop and start fffa to change it") != 2:
         sys.exit("the reloads are not refused")
 
 
