@@ -85,6 +85,16 @@ inline const StageType* reads_once_type() {
   return &type;
 }
 
+// Of a source whose input stays until it is acknowledged.
+inline const StageType* reads_again_type() {
+  static const auto type = [] {
+    StageType again = *stage_type(StageKind::source);
+    again.reads_again = true;
+    return again;
+  }();
+  return &type;
+}
+
 struct FakeSource : Source {
   std::function<Result<void>()> on_start = [] { return Result<void>{}; };
   std::function<Result<void>(Output&)> on_run;

@@ -216,6 +216,45 @@ TEST(Faults, AtTheDeadlineTheRestIsHeldAndTheSourceIsTold) {
   EXPECT_EQ(rig.log->count("shutdown timeout"), 1u);
 }
 
+// What a sink holds is no loss where every source before it reads it again, and what such a source could not emit
+// stays with it.
+TEST(Faults, WhatIsReadAgainIsNoLoss) {
+  for (const bool alone : {true, false}) {
+    Rig rig;
+    rig.pipeline.settings.shutdown_timeout = 100ms;
+    std::atomic<int> emitted{0};
+    std::set<Outcome> outcomes;
+    rig.source("in",
+               [&](Output& out) {
+                 do ++emitted;
+                 while (out.emit(batch_of(5), [&](Outcome outcome) { outcomes.insert(outcome); }));
+                 return Result<void>{};
+               })
+        .stage_type = reads_again_type();
+    if (!alone)
+      rig.source("once", [](Output& out) {
+        out.emit(batch_of(1));
+        while (out.wait(1ms)) {
+        }
+        return Result<void>{};
+      });
+    rig.sink(
+        "out", [](const Batch&) { return retry("away"); },
+        alone ? std::vector<std::string>{"in"} : std::vector<std::string>{"in", "once"}, 20);
+    rig.start();
+    ASSERT_TRUE(eventually([&] { return rig.log->count("away") == 1; }));
+    EXPECT_EQ(rig.stop(), alone ? kExitOk : kExitLost) << rig.log->all();
+    EXPECT_GT(emitted, 1);
+    EXPECT_EQ(outcomes, std::set{Outcome::held});
+    const auto balance = rig.engine->balances().at("out");
+    EXPECT_EQ(balance.seen.records, 5 * (emitted - 1) + !alone) << "the one that was refused is not seen";
+    EXPECT_EQ(balance.held, balance.seen);
+    EXPECT_EQ(balance.again, alone ? balance.held : Tally{});
+    EXPECT_TRUE(balance.unaccounted().empty()) << to_string(balance);
+    EXPECT_EQ(rig.log->count("; is read again from the source: "), alone ? 1u : 0u) << rig.log->all();
+  }
+}
+
 // As a source does that is in the midst of a read-out: what it goes on to tell is in the account of every sink, also
 // behind an aggregator, though nobody gets it.
 TEST(Faults, WhatIsEmittedPastTheDeadlineIsLostAtEverySink) {

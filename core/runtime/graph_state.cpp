@@ -112,6 +112,16 @@ std::vector<std::int64_t> ways(const Pipeline& pipeline, std::size_t sink, bool 
   return count;
 }
 
+// What sink `sink` holds comes again: every source that reaches it keeps what is not acknowledged.
+bool reads_again(const Pipeline& pipeline, const std::vector<std::int64_t>& ways_to_sink) {
+  for (std::size_t i = 0; i < pipeline.stages.size(); ++i) {
+    const auto& stage = pipeline.stages[i];
+    if (stage.kind == StageKind::source && ways_to_sink[i] > 0 && !(stage.stage_type && stage.stage_type->reads_again))
+      return false;
+  }
+  return true;
+}
+
 Tally pick(const Tally& records, const Tally& volume) {
   return {records.records, volume.packets, volume.bytes};
 }
@@ -128,6 +138,7 @@ std::string to_string(const Balance& b) {
                      text("delivered", b.delivered) + " + " + text("filtered", b.filtered) + " + " +
                      text("lost", b.lost) + " + " + text("held", b.held);
   if (!b.kept.empty()) line += "; " + text("waits in the buffer for the next start:", b.kept);
+  if (!b.again.empty()) line += "; " + text("is read again from the source:", b.again);
   if (!b.unaccounted().empty()) line += "; " + text("unaccounted for:", b.unaccounted());
   return line;
 }
@@ -173,6 +184,7 @@ Balance Ledger::since(std::size_t sink, const Snapshot& now) const {
     balance.restored = at.restored - then.restored;
     balance.kept = at.kept;
   }
+  if (reads_again(graph_.pipeline, volumes)) balance.again = balance.held - balance.kept;
   if (const auto at = carried_.find(graph_.nodes[sink]->id()); at != carried_.end()) {
     balance.seen += at->second.seen;
     balance.restored += at->second.restored;

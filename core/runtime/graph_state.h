@@ -21,8 +21,9 @@ struct Balance {
   Tally seen, delivered, filtered, lost, held;
   Tally restored;  // what an earlier run left in the sink's buffer: beside what was seen
   Tally kept;      // of what is held: on disk, for the next start
+  Tally again;     // of what else is held: its sources read it again (StageType::reads_again)
   Tally unaccounted() const noexcept { return seen + restored - delivered - filtered - lost - held; }
-  bool complete() const noexcept { return lost.empty() && held == kept; }
+  bool complete() const noexcept { return lost.empty() && held == kept + again; }
 };
 std::string to_string(const Balance& balance);
 

@@ -9,7 +9,8 @@ namespace fffa::core {
 using namespace std::chrono_literals;
 
 SourceNode::SourceNode(StageSpec spec, std::shared_ptr<Services> services)
-    : Node(std::move(spec), std::move(services)) {}
+    : Node(std::move(spec), std::move(services)),
+      reads_again_(this->spec().stage_type && this->spec().stage_type->reads_again) {}
 
 void SourceNode::launch(std::function<void()> after_start) {
   go_ = retiring_ = finished_ = end_passed_ = saw_stop_ = left_ = false;
@@ -169,9 +170,11 @@ bool SourceNode::emit(Batch batch, Acknowledge acknowledge) {
   for (;;) {
     serve();
     if (services_->abandoned || ending_) {
-      note(batch);
-      lose("shutdown", tally_of(batch));
-      if (acknowledge) acknowledge(Outcome::lost);
+      if (!reads_again_) {  // else it stays where it is, and was not seen yet
+        note(batch);
+        lose("shutdown", tally_of(batch));
+      }
+      if (acknowledge) acknowledge(reads_again_ ? Outcome::held : Outcome::lost);
       return false;
     }
     {

@@ -55,6 +55,7 @@ class SourceNode final : public Node, private Output {
  private:
   std::shared_ptr<Waker> waker_ = std::make_shared<Waker>();
   std::shared_ptr<AckChannel> channel_ = std::make_shared<AckChannel>(waker_);
+  const bool reads_again_;  // as StageType says
   StageThread thread_;
   mutable std::mutex mutex_;  // started_, failure_, channel_
   std::optional<Result<void>> started_;

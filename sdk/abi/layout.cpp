@@ -162,6 +162,7 @@ void descriptor() {
   FFFA_MEMBER(StageType, emits);
   FFFA_MEMBER(StageType, accepts_cumulative);
   FFFA_MEMBER(StageType, reads_once);
+  FFFA_MEMBER(StageType, reads_again);
   FFFA_MEMBER(StageType, probe);
   FFFA_TYPE(Resource);
   FFFA_TYPE(Probe);

@@ -66,6 +66,9 @@ fffa::Result<void> write(const fffa::Batch&) override {
 #ifdef WRONG_READS_ONCE
   static constexpr bool reads_once = true;  // a sink
 #endif
+#ifdef WRONG_READS_AGAIN
+  static constexpr bool reads_again = true;  // a sink
+#endif
 #ifdef WRONG_CHECK
   static void check(const Config&, fffa::Diagnostics&) {}
 #else

@@ -28,6 +28,7 @@ namespace fffa::kafka_source {
 class Kafka final : public Source, public ConsumerEvents {
  public:
   static std::vector<Resource> resources(const Config& config);
+  static constexpr bool reads_again = true;  // what is not committed
   static void check(const Config& config, Checker& checker);
 
   Kafka(Config config, StageContext& context);

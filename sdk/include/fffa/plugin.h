@@ -13,6 +13,8 @@
 //   constexpr bool accepts_cumulative                     aggregators and sinks; default: sinks true, else false
 //   constexpr bool reads_once                             sources whose input is not there a second time, or would
 //                                                         count twice: a reload never begins them anew; default: false
+//   constexpr bool reads_again                            sources whose input stays until it is acknowledged: what is
+//                                                         held when a run ends, a later one reads; default: false
 //   void check(const Config&, fffa::Checker&)             validation beyond types and ranges: no I/O
 //   fffa::Probe probe()                                   what this machine allows: `fffa doctor`, `fffa interfaces`
 #pragma once
@@ -95,6 +97,7 @@ struct StageType {
   RecordKind (*emits)(const ConfigNode& config) noexcept = nullptr;
   bool accepts_cumulative = true;
   bool reads_once = false;
+  bool reads_again = false;
   Probe (*probe)() noexcept = nullptr;  // nullptr: nothing to say
 };
 

@@ -52,6 +52,10 @@ concept HasReadsOnce = requires {
   &C::reads_once;
 };
 template <typename C>
+concept HasReadsAgain = requires {
+  &C::reads_again;
+};
+template <typename C>
 concept HasCheck = requires {
   &C::check;
 };
@@ -102,6 +106,10 @@ consteval void check_members() {
   if constexpr (HasReadsOnce<C>) {
     static_assert(std::is_same_v<decltype(&C::reads_once), const bool*> && std::is_base_of_v<Source, C>,
                   "expected, of a source: static constexpr bool reads_once = ...");
+  }
+  if constexpr (HasReadsAgain<C>) {
+    static_assert(std::is_same_v<decltype(&C::reads_again), const bool*> && std::is_base_of_v<Source, C>,
+                  "expected, of a source: static constexpr bool reads_again = ...");
   }
   if constexpr (HasCheck<C>) {
     static_assert(
@@ -207,6 +215,11 @@ consteval bool reads_once() {
   if constexpr (HasReadsOnce<C>) return C::reads_once;
   return false;
 }
+template <typename C>
+consteval bool reads_again() {
+  if constexpr (HasReadsAgain<C>) return C::reads_again;
+  return false;
+}
 
 }  // namespace fffa::detail
 
@@ -229,6 +242,7 @@ consteval StageType stage_type(const char* name, const char* summary) {
   type.emits = &Functions::emits;
   type.accepts_cumulative = detail::accepts_cumulative<C>(type.kind);
   type.reads_once = detail::reads_once<C>();
+  type.reads_again = detail::reads_again<C>();
   type.probe = detail::HasProbe<C> ? &Functions::probe : nullptr;
   return type;
 }
