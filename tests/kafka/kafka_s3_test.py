@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import unittest
 import zlib
 
@@ -78,17 +79,27 @@ class ToS3(Member):
 
 
 class Bucket(Minio):
-    """An empty one, `flow-logs`. For a moment after it is ready MinIO answers 503."""
+    """An empty one, `flow-logs`."""
 
     def __init__(self, folder):
         os.environ["S3_TEST_MINIO"] = subprocess.run([SERVICES / "fetch", "minio"], check=True, capture_output=True, text=True).stdout.strip()
         super().__init__(folder)
         self.start()
-        self.ask("", "-X", "PUT")
+        # For a moment after it is ready MinIO answers 503, with `Retry-After: 60`, which curl's --retry would obey.
+        deadline = time.monotonic() + 60
+        while self.curl("", "-X", "PUT").returncode != 0:
+            if time.monotonic() > deadline:
+                raise RuntimeError("no bucket: " + (self.folder / "minio.log").read_text())
+            time.sleep(0.2)
 
-    def ask(self, path, *more):
-        return subprocess.run(["curl", "-sS", "--fail", "--retry", "9", "--retry-delay", "1", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{USER}:{PASSWORD}", *more,
-                               f"{self.url}/flow-logs{path}"], check=True, capture_output=True, timeout=30).stdout
+    def curl(self, path, *more):
+        return subprocess.run(["curl", "-sS", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{USER}:{PASSWORD}", *more, f"{self.url}/flow-logs{path}"],
+                              capture_output=True, timeout=30)
+
+    def ask(self, path):
+        done = self.curl(path)
+        done.check_returncode()
+        return done.stdout
 
     def files(self):
         keys = re.findall(r"<Key>([^<]*)</Key>", self.ask("?list-type=2").decode())
