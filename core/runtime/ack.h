@@ -86,5 +86,9 @@ class AckChannel : public std::enable_shared_from_this<AckChannel> {
     if (last || call) waker_->signal();
   }
 };
+using AckChannels = std::vector<std::shared_ptr<AckChannel>>;
+inline void forget_acknowledged(AckChannels& channels) {
+  std::erase_if(channels, [](const auto& channel) { return channel->unacknowledged() == 0; });
+}
 
 }  // namespace fffa::core

@@ -30,7 +30,7 @@ namespace fffa::core {
 inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;       // a stage could not be built or started, or a source failed
 inline constexpr int kExitUnavailable = 3;  // likewise, and the stage says that the machine does not allow it
-inline constexpr int kExitLost = 4;         // data was lost, or was still here at the deadline
+inline constexpr int kExitLost = 4;         // data was lost, or still here at the deadline and nowhere else
 
 class Engine {
  public:

@@ -112,14 +112,9 @@ std::vector<std::int64_t> ways(const Pipeline& pipeline, std::size_t sink, bool 
   return count;
 }
 
-// What sink `sink` holds comes again: every source that reaches it keeps what is not acknowledged.
-bool reads_again(const Pipeline& pipeline, const std::vector<std::int64_t>& ways_to_sink) {
-  for (std::size_t i = 0; i < pipeline.stages.size(); ++i) {
-    const auto& stage = pipeline.stages[i];
-    if (stage.kind == StageKind::source && ways_to_sink[i] > 0 && !(stage.stage_type && stage.stage_type->reads_again))
-      return false;
-  }
-  return true;
+// A source that does not keep what is not acknowledged.
+bool forgets(const StageSpec& spec) {
+  return spec.kind == StageKind::source && !(spec.stage_type && spec.stage_type->reads_again);
 }
 
 Tally pick(const Tally& records, const Tally& volume) {
@@ -184,7 +179,7 @@ Balance Ledger::since(std::size_t sink, const Snapshot& now) const {
     balance.restored = at.restored - then.restored;
     balance.kept = at.kept;
   }
-  if (reads_again(graph_.pipeline, volumes)) balance.again = balance.held - balance.kept;
+  if (reads_again(volumes)) balance.again = balance.held - balance.kept;
   if (const auto at = carried_.find(graph_.nodes[sink]->id()); at != carried_.end()) {
     balance.seen += at->second.seen;
     balance.restored += at->second.restored;
@@ -193,6 +188,25 @@ Balance Ledger::since(std::size_t sink, const Snapshot& now) const {
     balance.lost += at->second.lost;
   }
   return balance;
+}
+
+// What a sink holds comes again: every source that it is from reads it again.
+bool Ledger::reads_again(const std::vector<std::int64_t>& ways_to_sink) const {
+  for (std::size_t i = 0; i < ways_to_sink.size(); ++i)
+    if (ways_to_sink[i] > 0 && forgets(graph_.pipeline.stages[i])) return false;
+  return std::ranges::all_of(former_, [](const auto& channel) { return channel->unacknowledged() == 0; });
+}
+
+void Ledger::part(const Graph& graph, std::size_t before, std::size_t now) {
+  const auto then = ways(graph_.pipeline, before, false);
+  const auto still = ways(graph.pipeline, now, false);
+  for (std::size_t i = 0; i < then.size(); ++i) {
+    if (then[i] == 0 || !forgets(graph_.pipeline.stages[i])) continue;
+    const auto at = std::ranges::find(graph.nodes, graph_.nodes[i]);
+    if (at != graph.nodes.end() && still[static_cast<std::size_t>(at - graph.nodes.begin())] > 0) continue;
+    const auto channels = static_cast<const SourceNode&>(*graph_.nodes[i]).channels();
+    former_.insert(former_.end(), channels.begin(), channels.end());
+  }
 }
 
 Tally Ledger::on_the_way(const Graph& graph, std::size_t sink, const Snapshot& now) {
@@ -213,7 +227,9 @@ std::map<std::string, Balance> Ledger::balances() const {
   return all;
 }
 
-void Ledger::change(const Graph& graph) {
+void Ledger::change(const Graph& graph, const AckChannels& former) {
+  forget_acknowledged(former_);
+  former_.insert(former_.end(), former.begin(), former.end());
   // One snapshot ends the old account and begins the new one: sinks go on delivering meanwhile.
   auto now = snapshot(graph_);
   std::map<std::string, Balance> carried;
@@ -229,6 +245,7 @@ void Ledger::change(const Graph& graph) {
     const Tally crossing = balance.seen - on_the_way(graph_, place, now);
     balance = since(place, now);
     balance.seen += crossing;
+    part(graph, place, i);
   }
   for (const auto& node : graph.nodes)
     if (!now.contains(node.get())) now.emplace(node.get(), entry_of(*node));

@@ -54,8 +54,8 @@ void wire(const Graph& graph, const std::vector<const Node*>& fresh = {});
 class Ledger {
  public:
   // The graph is now this one. Meanwhile sources and everything between them and the sinks rest; sinks may go on. Call
-  // before old nodes go.
-  void change(const Graph& graph);
+  // before old nodes go. `former`: of sources that were removed or changed.
+  void change(const Graph& graph, const AckChannels& former = {});
   // Of the sinks of the graph of the last change().
   std::map<std::string, Balance> balances() const;
 
@@ -67,10 +67,14 @@ class Ledger {
   Graph graph_;
   Snapshot baseline_;                       // at the last change
   std::map<std::string, Balance> carried_;  // up to the last change, by sink
+  AckChannels former_;                      // of what sinks may still hold, though no source before them reads it again
 
   static Entry entry_of(const Node& node);
   static Snapshot snapshot(const Graph& graph);
   Balance since(std::size_t sink, const Snapshot& now) const;
+  bool reads_again(const std::vector<std::int64_t>& ways_to_sink) const;
+  // A sink that the graph has in another place, `now`, may hold what came from sources that do not reach it any more.
+  void part(const Graph& graph, std::size_t before, std::size_t now);
   // What waits before the sink, but for what waits at it.
   static Tally on_the_way(const Graph& graph, std::size_t sink, const Snapshot& now);
 };

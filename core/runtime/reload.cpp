@@ -241,7 +241,9 @@ Result<void> Reload::take_down() {
   services->draining = true;
   for (auto& step : steps) {
     auto* source = dynamic_cast<SourceNode*>(step.node.get());
-    if (!source || step.added || step.spent) continue;
+    if (!source || step.added) continue;
+    step.brought = source->channels();
+    if (step.spent) continue;
     step.left = Monotonic::now();
     source->retire();
     if (!source->join(limit)) {
@@ -346,9 +348,11 @@ void Reload::commit() {
     }
   }
   wire(next, fresh);
+  AckChannels former;
+  for (const auto& step : steps) former.insert(former.end(), step.brought.begin(), step.brought.end());
   {
     const std::lock_guard lock(mutex);
-    ledger.change(next);
+    ledger.change(next, former);
     graph = next;
   }
   for (const auto& step : steps) {

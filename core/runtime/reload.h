@@ -40,6 +40,7 @@ struct Reload {
     bool spent = false;  // removed, a source that has read its input: it stays until all has gone well
     std::optional<Node::Made> made = std::nullopt;
     Monotonic::time_point left{};                // a source: when it was told to stop
+    AckChannels brought = {};                    // and what it had emitted by then
     Error failed(const std::string& how) const;  // located: where the stage stands now, or stood
   };
   std::vector<Step> steps;  // what changes, in topological order

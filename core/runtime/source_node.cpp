@@ -19,6 +19,8 @@ void SourceNode::launch(std::function<void()> after_start) {
     const std::lock_guard lock(mutex_);
     started_.reset();
     failure_.reset();
+    former_.push_back(channel_);
+    forget_acknowledged(former_);
     channel_ = std::make_shared<AckChannel>(waker_);  // acknowledgements belong to the stage that emitted
   }
   try {
@@ -98,6 +100,13 @@ void SourceNode::stay() {
 std::shared_ptr<AckChannel> SourceNode::channel() const {
   const std::lock_guard lock(mutex_);
   return channel_;
+}
+
+AckChannels SourceNode::channels() const {
+  const std::lock_guard lock(mutex_);
+  auto all = former_;
+  all.push_back(channel_);
+  return all;
 }
 
 void SourceNode::main(const std::function<void()>& after_start) {

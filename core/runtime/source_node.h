@@ -49,6 +49,7 @@ class SourceNode final : public Node, private Output {
   Tally seen() const;
   Tally filtered_before() const { return filtered_before_.value(); }  // by what it watches, before there was a record
   Tally lost_before() const { return lost_before_.value(); }
+  AckChannels channels() const;  // of what was emitted, by stages that were there before too
   std::size_t unacknowledged() const { return channel()->unacknowledged(); }
   std::optional<Error> failure() const;  // of run()
 
@@ -57,7 +58,8 @@ class SourceNode final : public Node, private Output {
   std::shared_ptr<AckChannel> channel_ = std::make_shared<AckChannel>(waker_);
   const bool reads_again_;  // as StageType says
   StageThread thread_;
-  mutable std::mutex mutex_;  // started_, failure_, channel_
+  AckChannels former_;        // of stages that were there before, where something is not acknowledged
+  mutable std::mutex mutex_;  // started_, failure_, channel_, former_
   std::optional<Result<void>> started_;
   std::optional<Error> failure_;
   std::atomic<bool> go_{false};

@@ -76,7 +76,7 @@ class Failing(WithMembers):
         member, lines = self.start("term")
         began = time.monotonic()
         self.assertEqual(member.stop(), 0, member.said())  # nothing is lost: Kafka has it still
-        self.assertIn(f"is read again from the source: ", member.said())
+        self.assertIn("is read again from the source: ", member.said())
         self.assertLess(time.monotonic() - began, 12)
         self.assertEqual(set(self.committed("term").values()), {0})
         member.rest = f"sinks: {{out: {{type: file, inputs: [in], path: {member.folder}/out.json}}}}"

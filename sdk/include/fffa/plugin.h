@@ -13,8 +13,9 @@
 //   constexpr bool accepts_cumulative                     aggregators and sinks; default: sinks true, else false
 //   constexpr bool reads_once                             sources whose input is not there a second time, or would
 //                                                         count twice: a reload never begins them anew; default: false
-//   constexpr bool reads_again                            sources whose input stays until it is acknowledged: what is
-//                                                         held when a run ends, a later one reads; default: false
+//   constexpr bool reads_again                            sources whose input stays until it is acknowledged, and not
+//                                                         as held: what a run ends with, a later one reads, and so it
+//                                                         is no loss; default: false
 //   void check(const Config&, fffa::Checker&)             validation beyond types and ranges: no I/O
 //   fffa::Probe probe()                                   what this machine allows: `fffa doctor`, `fffa interfaces`
 #pragma once

@@ -41,7 +41,8 @@ class Output {
   // Queues the batch on every edge. Blocks while an edge with `on_full: block` has no room. False: the run is being
   // abandoned, nothing blocks any more. The batch reaches nobody, but counts: its interface statuses as ever, its
   // records as lost, and so it is acknowledged. Go on to emit what was measured and is not told yet, statuses above
-  // all, or the account is not whole; then return from run(), within a second or so.
+  // all, or the account is not whole; then return from run(), within a second or so. A batch of a source with
+  // `reads_again` (plugin.h) does not count then, nor do its statuses: it is acknowledged as held, and comes again.
   virtual bool emit(Batch batch, Acknowledge acknowledge = {}) = 0;
   // True if emit() would not block. A source that merges what it has not emitted yet asks first.
   virtual bool ready() const = 0;
