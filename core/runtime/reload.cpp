@@ -336,9 +336,13 @@ void Reload::commit() {
       if (!source.join(kBackgroundLimit) || !source.demolish(kBackgroundLimit))
         services->log->write(LogLevel::error, step.before.id, "does not return: left behind");
     }
-    if (is_sink(step.before.kind))
-      services->log->write(LogLevel::info, step.before.id,
-                           "removed: " + to_string(ledger.balances().at(step.before.id)));
+    if (is_sink(step.before.kind)) {
+      const auto balance = ledger.balances().at(step.before.id);
+      const bool lost = !balance.lost.empty();
+      services->log->write_as_it_is(lost ? LogLevel::warning : LogLevel::info, step.before.id,
+                                    "removed: " + to_string(balance));
+      if (lost) services->lost_uncounted = true;
+    }
     services->health.recover(step.before.id);
     step.node->set_outputs({});
     static_cast<void>(step.node->set_inputs({}));

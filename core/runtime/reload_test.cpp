@@ -374,6 +374,19 @@ TEST_F(ReloadTest, WhatCannotBeRebuiltEitherIsTriedAgain) {
   end();
 }
 
+TEST_F(ReloadTest, WhatARemovedSinkHadLostIsNotForgotten) {
+  rig.sink("picky", [](const Batch& batch) { return batch.empty() ? Result<void>{} : reject("no"); }, {"in"})
+      .on_reject = OnReject::drop;
+  begin();
+  ASSERT_TRUE(eventually([this] { return rig.engine->balances().at("picky").lost.records > 0; }));
+  auto next = rig.pipeline;
+  next.stages.pop_back();
+  rig.reload(next);
+  EXPECT_EQ(rig.log->count("picky: removed: seen "), 1u) << rig.log->all();
+  more();
+  EXPECT_EQ(rig.stop(), kExitLost);
+}
+
 TEST_F(ReloadTest, ASinkThatComesBackLaterIsNotDegradedAnyMore) {
   alone("out");
   begin();

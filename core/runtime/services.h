@@ -56,7 +56,8 @@ struct Services {
   std::atomic<std::int64_t> shutdown_timeout{0};  // nanoseconds, as the pipeline that runs has it
   std::atomic<std::int64_t> stop_by{std::numeric_limits<std::int64_t>::max()};  // of Monotonic: the deadline of a stop
   std::atomic<bool> abandoned{false};                                           // past the deadline: everything lets go
-  std::atomic<bool> lost_uncounted{false};  // what no account shows: by close() of a sink, or with a damaged file
+  std::atomic<bool> lost_uncounted{false};  // what no account shows at the end: by close() of a sink, with a
+                                            // damaged file, by a sink that a reload removed
   std::atomic<bool> draining{false};        // a reload empties the graph: edges take more than their capacity
 };
 
