@@ -89,6 +89,7 @@ class Bucket(Minio):
         deadline = time.monotonic() + 60
         while self.curl("", "-X", "PUT").returncode != 0:
             if time.monotonic() > deadline:
+                self.stop()
                 raise RuntimeError("no bucket: " + (self.folder / "minio.log").read_text())
             time.sleep(0.2)
 
