@@ -262,9 +262,8 @@ void Engine::rebuild_broken() {
 
 void Engine::abandon() {
   say(LogLevel::error,
-      "the shutdown timeout is over: what is not delivered, nor in a buffer on disk, nor read again from its source, "
-      "is "
-      "given up");
+      "the shutdown timeout is over: what is not delivered, nor in a buffer on disk, nor read again from its "
+      "source, is given up");
   services_->abandoned = true;
 }
 

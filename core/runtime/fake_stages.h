@@ -75,22 +75,13 @@ inline const StageType* stage_type(StageKind kind) {
   }();
   return &all[static_cast<std::size_t>(kind)];
 }
-// Of a source that reads its input once.
-inline const StageType* reads_once_type() {
+// Of a source that has `trait` as well: reads_once, reads_again.
+template <bool StageType::*trait>
+const StageType* source_type() {
   static const auto type = [] {
-    StageType once = *stage_type(StageKind::source);
-    once.reads_once = true;
-    return once;
-  }();
-  return &type;
-}
-
-// Of a source whose input stays until it is acknowledged.
-inline const StageType* reads_again_type() {
-  static const auto type = [] {
-    StageType again = *stage_type(StageKind::source);
-    again.reads_again = true;
-    return again;
+    StageType with = *stage_type(StageKind::source);
+    with.*trait = true;
+    return with;
   }();
   return &type;
 }

@@ -230,7 +230,7 @@ TEST(Faults, WhatIsReadAgainIsNoLoss) {
                  while (out.emit(batch_of(5), [&](Outcome outcome) { outcomes.insert(outcome); }));
                  return Result<void>{};
                })
-        .stage_type = reads_again_type();
+        .stage_type = source_type<&StageType::reads_again>();
     if (!alone)
       rig.source("once", [](Output& out) {
         out.emit(batch_of(1));

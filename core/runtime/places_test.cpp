@@ -15,7 +15,7 @@ Location line(std::uint32_t number) {
 struct Places : Buffers {
   std::atomic<bool> quiet{false};  // the source's
 
-  void build(Rig& rig) {
+  void start(Rig& rig, std::chrono::milliseconds shutdown_timeout = 10ms) {
     rig.add("in", StageKind::source,
             [this](StageContext& context, const ConfigNode&) {
               auto stage = std::make_unique<FakeSource>();
@@ -34,15 +34,16 @@ struct Places : Buffers {
         .at = line(4);
     rig.sink("out", [](const Batch& batch) { return batch.empty() ? Result<void>{} : retry("refused"); }, {"host"}).at =
         line(6);
+    rig.pipeline.settings.shutdown_timeout = shutdown_timeout;
+    rig.can_reload();
+    rig.start();
+    ASSERT_TRUE(eventually([&] { return quiet && rig.log->count("refused") == 1; }));
   }
 };
 
 TEST_F(Places, OfEveryKindOfStageInLogAndHealth) {
   Rig rig;
-  build(rig);
-  rig.pipeline.settings.shutdown_timeout = 10ms;
-  rig.start();
-  EXPECT_TRUE(eventually([&] { return quiet && rig.log->count("refused") == 1; }));
+  start(rig);
   EXPECT_EQ(rig.log->count("in: the broker is away: tried again (pipe.yaml:2:3)"), 1u) << rig.log->all();
   EXPECT_EQ(rig.log->count("host: nobody knows: the batch goes on without (pipe.yaml:4:3)"), 1u) << rig.log->all();
   EXPECT_EQ(rig.log->count("out: refused: tried again until it succeeds (pipe.yaml:6:3)"), 1u) << rig.log->all();
@@ -56,11 +57,7 @@ TEST_F(Places, OfEveryKindOfStageInLogAndHealth) {
 
 TEST_F(Places, AreThoseOfTheFileThatWasReadLast) {
   Rig rig;
-  build(rig);
-  rig.pipeline.settings.shutdown_timeout = 10ms;
-  rig.can_reload();
-  rig.start();
-  ASSERT_TRUE(eventually([&] { return quiet && rig.log->count("refused") == 1; }));
+  start(rig);
   auto next = rig.pipeline;
   next.stages[0].at = line(20);  // and nothing else has changed
   rig.reload(next);
@@ -122,11 +119,7 @@ TEST_F(Places, AreTheNewOnesWhileAReloadIsUnderWay) {
 
 TEST_F(Places, OfAReloadThatFailsAreTheOldOnesAgain) {
   Rig rig;
-  build(rig);
-  rig.pipeline.settings.shutdown_timeout = 100ms;
-  rig.can_reload();
-  rig.start();
-  ASSERT_TRUE(eventually([&] { return quiet && rig.log->count("refused") == 1; }));
+  start(rig, 100ms);
   auto next = rig.pipeline;
   next.stages[0].at = line(20);
   next.stages.pop_back();

@@ -26,11 +26,28 @@ struct ReadsAgain : Buffers {
         if (more > 0) ++at, out.emit(flows(1, at, at));
       return Result<void>{};
     });
-    spec.stage_type = reads_again_type();
+    spec.stage_type = source_type<&StageType::reads_again>();
     return spec;
   }
   bool refused(std::size_t times) {
     return eventually([=, this] { return rig.log->count("refused") >= times; });
+  }
+  // The reload that failed. The sink has the first batch, and the source is its old self again.
+  Pipeline fail_to_change_source() {
+    factories()["in"] = [make = factories().at("in"), builds = 0](StageContext& context,
+                                                                  const ConfigNode& config) mutable {
+      if (++builds == 2) throw Failure(fail("no such group"));
+      return make(context, config);
+    };
+    rig.pipeline.stages[0].options = options("1", "group");
+    sink(rig, {});
+    rig.start();
+    EXPECT_TRUE(refused(1));
+    auto next = rig.pipeline;
+    next.stages[0].options = options("2", "group");
+    rig.reload(next);
+    EXPECT_EQ(rig.log->count("not reloaded"), 1u) << rig.log->all();
+    return next;
   }
   Balance end(int code) {
     EXPECT_EQ(rig.stop(), code) << rig.log->all();
@@ -68,11 +85,9 @@ TEST_F(ReadsAgain, NotWhatASourceBroughtThatAReloadChanged) {
 }
 
 TEST_F(ReadsAgain, NotWhatWaitsAtASinkWhoseInputAReloadChanged) {
-  again("in", 2);
   source(rig, 1, 1, 1, true).id = "once";
   factories()["once"] = factories().at("in");
   again("in", 2);
-  rig.pipeline.stages.pop_back();
   sink(rig, {}).inputs[0].from = rig.index("once");
   rig.sink("all", [](const Batch&) { return Result<void>{}; }, {"in", "once"});
   rig.start();
@@ -106,28 +121,15 @@ TEST_F(ReadsAgain, WhatCameAfterAReload) {
 
 // The source is what it was, and reads it again at once.
 TEST_F(ReadsAgain, AfterAReloadThatFailed) {
-  std::atomic<bool> fails{false};
   again("in", 1);
-  factories()["in"] = [&, make = factories().at("in")](StageContext& context, const ConfigNode& config) {
-    if (fails.exchange(false)) throw Failure(fail("no such group"));
-    return make(context, config);
-  };
-  rig.pipeline.stages[0].options = options("1", "group");
-  sink(rig, {});
-  rig.start();
-  ASSERT_TRUE(refused(1));
-  auto next = rig.pipeline;
-  next.stages[0].options = options("2", "group");
-  fails = true;
-  rig.reload(next);
+  fail_to_change_source();
   ASSERT_TRUE(eventually([&] { return balance_of(rig).held.records == 2; })) << rig.log->all();
-  EXPECT_EQ(rig.log->count("not reloaded"), 1u) << rig.log->all();
   const auto balance = end(kExitOk);
   EXPECT_EQ(balance.again, balance.held);
 }
 
 TEST_F(ReadsAgain, NotWhatWasBroughtBeforeAReloadThatFailedAndOneThatChangedTheSource) {
-  std::atomic<bool> fails{false}, first{true};
+  std::atomic<bool> first{true};
   rig.source("in",
              [&](Output& out) {
                if (first.exchange(false)) out.emit(flows(1, 1, 1));
@@ -135,20 +137,8 @@ TEST_F(ReadsAgain, NotWhatWasBroughtBeforeAReloadThatFailedAndOneThatChangedTheS
                }
                return Result<void>{};
              })
-      .stage_type = reads_again_type();
-  factories()["in"] = [&, make = factories().at("in")](StageContext& context, const ConfigNode& config) {
-    if (fails.exchange(false)) throw Failure(fail("no such group"));
-    return make(context, config);
-  };
-  rig.pipeline.stages[0].options = options("1", "group");
-  sink(rig, {});
-  rig.start();
-  ASSERT_TRUE(refused(1));
-  auto next = rig.pipeline;
-  next.stages[0].options = options("2", "group");
-  fails = true;
-  rig.reload(next);
-  rig.reload(next);
+      .stage_type = source_type<&StageType::reads_again>();
+  rig.reload(fail_to_change_source());
   EXPECT_EQ(rig.log->count("rebuilt: in"), 1u) << rig.log->all();
   end(kExitLost);
 }
@@ -163,7 +153,7 @@ TEST_F(ReadsAgain, BesideWhatStaysOnDiskAndBehindAnAggregator) {
                }
                return Result<void>{};
              })
-      .stage_type = reads_again_type();
+      .stage_type = source_type<&StageType::reads_again>();
   rig.add(
       "sum", StageKind::aggregator,
       [](StageContext&, const ConfigNode&) {

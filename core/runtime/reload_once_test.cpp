@@ -28,7 +28,7 @@ struct ReloadOnce : testing::Test {
                  }
                  return Result<void>{};
                })
-        .stage_type = reads_once_type();
+        .stage_type = source_type<&StageType::reads_once>();
     rig.source("live", emits_and_waits(0));
     rig.sink("out",
              [this](const Batch& batch) {

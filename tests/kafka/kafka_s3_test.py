@@ -7,7 +7,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import unittest
 import zlib
 
@@ -79,19 +78,11 @@ class ToS3(Member):
 
 
 class Bucket(Minio):
-    """An empty one, `flow-logs`."""
+    """`flow-logs`."""
 
     def __init__(self, folder):
         os.environ["S3_TEST_MINIO"] = subprocess.run([SERVICES / "fetch", "minio"], check=True, capture_output=True, text=True).stdout.strip()
         super().__init__(folder)
-        self.start()
-        # For a moment after it is ready MinIO answers 503, with `Retry-After: 60`, which curl's --retry would obey.
-        deadline = time.monotonic() + 60
-        while self.curl("", "-X", "PUT").returncode != 0:
-            if time.monotonic() > deadline:
-                self.stop()
-                raise RuntimeError("no bucket: " + (self.folder / "minio.log").read_text())
-            time.sleep(0.2)
 
     def curl(self, path, *more):
         return subprocess.run(["curl", "-sS", "--fail", "--aws-sigv4", "aws:amz:us-east-1:s3", "--user", f"{USER}:{PASSWORD}", *more, f"{self.url}/flow-logs{path}"],
@@ -111,6 +102,9 @@ class WithPipelines(WithMembers):
     def bucket(self):
         bucket = Bucket(self.folder)
         self.addCleanup(bucket.stop)
+        bucket.start()
+        # For a moment after it is ready MinIO answers 503, with `Retry-After: 60`, which curl's --retry would obey.
+        self.wait("a bucket", lambda: bucket.curl("", "-X", "PUT").returncode == 0)
         return bucket
 
     def to_s3(self, name, topic, bucket=None, **more):
