@@ -302,8 +302,9 @@ Result<void> Kafka::judge(const Flight& flight) const {
   const auto failed = [](const Slot& slot) { return slot.error != RD_KAFKA_RESP_ERR_NO_ERROR; };
   const auto first = std::ranges::find_if(flight.slots, failed);
   if (first == flight.slots.end()) return {};
-  if (!broken_.empty()) return fail("the Kafka producer broke: " + broken_);
-  if (first->error == RD_KAFKA_RESP_ERR__FATAL) return fail("the Kafka producer broke");
+  for (const auto* producer : {producer_.get(), single_.get()})
+    if (const auto why = producer ? producer->fatal() : std::string(); !why.empty())
+      return fail("the Kafka producer broke: " + why);
   if (closing_) return retry("stopped before the brokers reported");
   const auto waits = [&](const Slot& slot) { return failed(slot) && !refused(slot.error); };
   if (const auto slot = std::ranges::find_if(flight.slots, waits); slot != flight.slots.end())
@@ -355,11 +356,6 @@ void Kafka::troubled(rd_kafka_resp_err_t error, std::string text) {
   if (names_no_reason && !trouble_.empty()) return;
   trouble_ = std::move(text);
   trouble_at_ = delivered_.load(std::memory_order_relaxed);
-}
-
-void Kafka::broken(std::string text) {
-  const std::lock_guard lock(mutex_);
-  broken_ = std::move(text);
 }
 
 void Kafka::tick() {

@@ -56,7 +56,6 @@ class Kafka final : public AsyncSink, public ProducerEvents {
   std::size_t never_used_ = 0;                  // of them, since the tick before
   std::string trouble_;                         // what librdkafka said last ...
   std::uint64_t trouble_at_ = 0;                // ... when so many were delivered
-  std::string broken_;                          // why the producer takes nothing more; empty: it does
   int silent_ = 0;                              // seconds without a delivery
   std::uint64_t told_ = 0;                      // of delivered_
   std::atomic<std::uint64_t> delivered_{0};
@@ -70,7 +69,6 @@ class Kafka final : public AsyncSink, public ProducerEvents {
   // --- ProducerEvents
   void reported(void* token, rd_kafka_resp_err_t error, bool may_be_there, HeadersPtr headers) override;
   void troubled(rd_kafka_resp_err_t error, std::string text) override;
-  void broken(std::string text) override;
 
   // --- on the host's thread
   bool again(const std::shared_ptr<const Batch>& batch, Completion& completion);

@@ -75,11 +75,14 @@ void Producer::set_callbacks(rd_kafka_conf_t* conf) {
 
 void Producer::failed(rd_kafka_resp_err_t error, const char* text) {
   if (error != RD_KAFKA_RESP_ERR__FATAL) return events_.troubled(error, settled(redact_(text)));
-  std::array<char, 512> reason{};
-  rd_kafka_fatal_error(producer_, reason.data(), reason.size());
-  events_.broken(redact_(reason.data()));
   // Everything comes back now instead of one by one.
   rd_kafka_purge(producer_, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
+}
+
+std::string Producer::fatal() const {
+  std::array<char, 512> reason{};
+  rd_kafka_fatal_error(producer_, reason.data(), reason.size());
+  return redact_(reason.data());
 }
 
 rd_kafka_resp_err_t Producer::produce(Message& message) {

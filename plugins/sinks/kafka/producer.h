@@ -30,8 +30,6 @@ class ProducerEvents {
   virtual void reported(void* token, rd_kafka_resp_err_t error, bool may_be_there, HeadersPtr headers) = 0;
   // Of connections, names, authentication: librdkafka goes on trying.
   virtual void troubled(rd_kafka_resp_err_t error, std::string text) = 0;
-  // The producer takes nothing more; what it had is reported as failed.
-  virtual void broken(std::string text) = 0;
 
  protected:
   ~ProducerEvents() = default;
@@ -58,6 +56,9 @@ class Producer {
   void stop();
   // Any thread. Not NO_ERROR: the message was not taken, and will not be reported; its headers are still there.
   rd_kafka_resp_err_t produce(Message& message);
+  // Any thread. Why it takes nothing more, and reports what it had as failed; empty: it does. It may be asked before
+  // librdkafka's own word of it has come.
+  std::string fatal() const;
   // Any thread. nullptr: there are too many, or librdkafka does not take the name.
   rd_kafka_topic_t* topic(const std::string& name);
   // Brings the reports that are there, on the thread of the caller. Memory that produce() took is freed on the thread
